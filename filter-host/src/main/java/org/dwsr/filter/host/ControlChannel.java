@@ -2,6 +2,7 @@ package org.dwsr.filter.host;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.net.ConnectException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -321,6 +322,9 @@ final class ControlChannel {
         }
         if (cause == null) {
             return "no reason known";
+        }
+        if (cause instanceof ConnectException) {
+            return "no connection";
         }
         String message = cause.getMessage();
         return cause.getClass().getSimpleName() + (message == null ? "" : ": " + message);

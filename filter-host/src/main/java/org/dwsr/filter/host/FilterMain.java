@@ -8,10 +8,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /** The program {@code dwsr filter}. */
 @Command(
@@ -24,17 +21,15 @@ import picocli.CommandLine.Spec;
         footer = {
             "",
             "The configuration is JSON:",
-            "  {\"controllers\": [\"http://127.0.0.1:8780\"], \"keyFile\": \"FILE\", \"metrics\": \"127.0.0.1:8790\",",
+            "  {\"controllers\": [\"http://127.0.0.1:8780\"], \"keyFile\": \"FILE\",",
+            "   \"metrics\": \"127.0.0.1:8790\",",
             "   \"ports\": [{\"server\": \"s1\", \"network\": \"INTERFACE\", \"host\": \"INTERFACE\"}]}",
-            "network is the interface toward the switch, host the one toward the server. Needs root, or CAP_NET_RAW",
-            "and CAP_NET_ADMIN. Exit status: 0 ended by its agent, 1 failure, 2 wrong arguments or configuration."
+            "network is the interface toward the switch, host the one toward the server.",
+            "Needs root, or CAP_NET_RAW and CAP_NET_ADMIN. Ends at SIGTERM and SIGINT.",
+            "Exit status: 1 failure, 2 wrong arguments or configuration."
         })
 public final class FilterMain implements Callable<Integer> {
     private static final Logger LOG = LoggerFactory.getLogger(FilterMain.class);
-
-    @Spec
-    @Nullable
-    CommandSpec spec;
 
     @Option(names = "--config", required = true, paramLabel = "FILE", description = "the filter's configuration")
     @Nullable
@@ -73,7 +68,8 @@ public final class FilterMain implements Callable<Integer> {
             }
             key = config.readKey();
         } catch (FilterConfigException | IllegalArgumentException wrong) {
-            throw new ParameterException(given(spec).commandLine(), "" + wrong.getMessage(), wrong);
+            System.err.println("dwsr filter: " + wrong.getMessage());
+            return CommandLine.ExitCode.USAGE;
         }
         Libc libc = Libc.get();
         HostFilter filter;

@@ -36,4 +36,9 @@ record HostPort(String host, int port) {
     InetSocketAddress socketAddress() {
         return new InetSocketAddress(host, port);
     }
+
+    @Override
+    public String toString() {
+        return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port;
+    }
 }
