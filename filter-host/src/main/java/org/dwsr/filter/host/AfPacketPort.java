@@ -12,12 +12,8 @@ import java.nio.charset.StandardCharsets;
  * <p>Opened and closed on any thread, otherwise used by one.
  */
 final class AfPacketPort {
-    /** A slot: 64 KB of payload, all headers, and whole pages. */
-    static final int SLOT_BYTES = 17 * 4096;
-
-    private static final int SLOTS_PER_BLOCK = 15;
-    private static final int BLOCK_BYTES = SLOTS_PER_BLOCK * SLOT_BYTES;
     private static final int SEND_BUFFER_BYTES = 4 << 20;
+    private static final int RECEIVE_BUFFER_BYTES = 8 << 20;
     private static final int SOCKADDR_LL_LENGTH = 20;
     private static final int PACKET_MREQ_LENGTH = 16;
     private static final int IFREQ_VALUE_OFFSET = 16;
@@ -35,7 +31,8 @@ final class AfPacketPort {
     private final ReceiveRing ring;
     private final TransmitQueue queue;
 
-    private AfPacketPort(Libc libc, String name, int ringMegabytes, PortCounters counters) throws IOException {
+    private AfPacketPort(Libc libc, String name, int ringMegabytes, SlotSize slotSize, PortCounters counters)
+            throws IOException {
         this.libc = libc;
         this.name = name;
         this.counters = counters;
@@ -49,7 +46,15 @@ final class AfPacketPort {
             set(receiveFd, "PACKET_VERSION", Libc.PACKET_VERSION, Libc.TPACKET_V2);
             set(receiveFd, "PACKET_VNET_HDR", Libc.PACKET_VNET_HDR, 1);
             set(receiveFd, "PACKET_IGNORE_OUTGOING", Libc.PACKET_IGNORE_OUTGOING, 1);
-            ring = new ReceiveRing(mapRing(ringMegabytes), SLOT_BYTES, counters);
+            // Frames that exceed their slot come through the socket's ordinary queue as well.
+            set(receiveFd, "PACKET_COPY_THRESH", Libc.PACKET_COPY_THRESH, 1);
+            scratch.buffer().putInt(0, RECEIVE_BUFFER_BYTES);
+            check(
+                    "SO_RCVBUFFORCE",
+                    libc.setsockopt(receiveFd, Libc.SOL_SOCKET, Libc.SO_RCVBUFFORCE, scratch.address(), 4));
+            int mtuBytes = readMtu(receiveFd);
+            int slotBytes = slotSize.bytes(mtuBytes);
+            ring = new ReceiveRing(mapRing(ringMegabytes, slotBytes), slotBytes, this::receive, counters);
             bind(receiveFd, Libc.ETH_P_ALL);
             joinPromiscuously();
 
@@ -61,7 +66,7 @@ final class AfPacketPort {
                     libc.setsockopt(sendFd, Libc.SOL_SOCKET, Libc.SO_SNDBUFFORCE, scratch.address(), 4));
             // Protocol 0 also for good: this socket never receives.
             bind(sendFd, 0);
-            queue = new TransmitQueue(this::send, readMtu(), counters);
+            queue = new TransmitQueue(this::send, mtuBytes, counters);
         } catch (IOException | RuntimeException failed) {
             close();
             throw failed;
@@ -71,11 +76,13 @@ final class AfPacketPort {
     /**
      * Opens an interface of the process's network namespace.
      *
-     * @param ringMegabytes the receive ring's size; a slot takes 68 KB whatever the frame's length
+     * @param ringMegabytes the receive ring's size
+     * @param slotSize of the ring's slots
      * @throws IOException if it does not exist, or the process may not
      */
-    static AfPacketPort open(Libc libc, String name, int ringMegabytes, PortCounters counters) throws IOException {
-        return new AfPacketPort(libc, name, ringMegabytes, counters);
+    static AfPacketPort open(Libc libc, String name, int ringMegabytes, SlotSize slotSize, PortCounters counters)
+            throws IOException {
+        return new AfPacketPort(libc, name, ringMegabytes, slotSize, counters);
     }
 
     /**
@@ -91,22 +98,23 @@ final class AfPacketPort {
         libc.close(fd);
     }
 
-    private NativeBytes mapRing(int ringMegabytes) throws IOException {
-        int blocks = Math.max(1, (int) (((long) ringMegabytes << 20) / BLOCK_BYTES));
+    private NativeBytes mapRing(int ringMegabytes, int slotBytes) throws IOException {
+        int blockBytes = SlotSize.blockBytes(slotBytes);
+        int blocks = Math.max(1, (int) (((long) ringMegabytes << 20) / blockBytes));
         scratch.buffer()
-                .putInt(0, BLOCK_BYTES)
+                .putInt(0, blockBytes)
                 .putInt(4, blocks)
-                .putInt(8, SLOT_BYTES)
-                .putInt(12, blocks * SLOTS_PER_BLOCK);
+                .putInt(8, slotBytes)
+                .putInt(12, blocks * (blockBytes / slotBytes));
         check(
                 "PACKET_RX_RING",
                 libc.setsockopt(receiveFd, Libc.SOL_PACKET, Libc.PACKET_RX_RING, scratch.address(), 16));
-        long mapped = libc.mmap(0, (long) blocks * BLOCK_BYTES, Libc.PROT_READ_WRITE, Libc.MAP_SHARED, receiveFd, 0, 0);
+        long mapped = libc.mmap(0, (long) blocks * blockBytes, Libc.PROT_READ_WRITE, Libc.MAP_SHARED, receiveFd, 0, 0);
         if (mapped == -1) {
             throw failure(libc, "mmap");
         }
         ringAddress = mapped;
-        ringBytes = blocks * BLOCK_BYTES;
+        ringBytes = blocks * blockBytes;
         return NativeBytes.at(ringAddress, ringBytes);
     }
 
@@ -128,12 +136,12 @@ final class AfPacketPort {
                         receiveFd, Libc.SOL_PACKET, Libc.PACKET_ADD_MEMBERSHIP, scratch.address(), PACKET_MREQ_LENGTH));
     }
 
-    private int readMtu() throws IOException {
+    private int readMtu(int fd) throws IOException {
         byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
         ByteBuffer request = scratch.buffer();
         request.putLong(0, 0).putLong(8, 0).putLong(16, 0).putLong(24, 0).putLong(32, 0);
         request.put(0, bytes, 0, bytes.length);
-        check("SIOCGIFMTU", libc.ioctl(sendFd, Libc.SIOCGIFMTU, scratch.address()));
+        check("SIOCGIFMTU", libc.ioctl(fd, Libc.SIOCGIFMTU, scratch.address()));
         return request.getInt(IFREQ_VALUE_OFFSET);
     }
 
@@ -156,6 +164,10 @@ final class AfPacketPort {
             why += " (raw sockets need root, or CAP_NET_RAW and CAP_NET_ADMIN)";
         }
         return new IOException(what + ": " + why);
+    }
+
+    private int receive(long address, int lengthBytes) {
+        return (int) libc.recv(receiveFd, address, lengthBytes, Libc.MSG_DONTWAIT);
     }
 
     private int send(long vectorAddress, int count) {

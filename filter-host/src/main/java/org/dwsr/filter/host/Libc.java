@@ -17,11 +17,13 @@ public interface Libc {
     int SOL_SOCKET = 1;
     int SO_ERROR = 4;
     int SO_SNDBUFFORCE = 32;
+    int SO_RCVBUFFORCE = 33;
 
     int SOL_PACKET = 263;
     int PACKET_ADD_MEMBERSHIP = 1;
     int PACKET_RX_RING = 5;
     int PACKET_STATISTICS = 6;
+    int PACKET_COPY_THRESH = 7;
     int PACKET_VERSION = 10;
     int PACKET_VNET_HDR = 15;
     int PACKET_IGNORE_OUTGOING = 23;
@@ -62,6 +64,8 @@ public interface Libc {
     long mmap(long address, long lengthBytes, int protection, int flags, int fd, long offset, long ignored);
 
     int munmap(long address, long lengthBytes);
+
+    long recv(int fd, long address, long lengthBytes, int flags);
 
     int sendmmsg(int fd, long vectorAddress, int count, int flags);
 

@@ -54,7 +54,9 @@ final class PortOpener implements AutoCloseable {
 
     private void attempt(PortPair pair, PortSide side, String interfaceName, long retryMs) {
         try {
-            AfPacketPort port = AfPacketPort.open(libc, interfaceName, ringMegabytes, pair.counters(side));
+            // OVS hands over frames of at most the MTU, and many; the server's own TCP makes 64 KB ones.
+            SlotSize slotSize = side == PortSide.NETWORK ? SlotSize.MTU : SlotSize.OFFLOAD;
+            AfPacketPort port = AfPacketPort.open(libc, interfaceName, ringMegabytes, slotSize, pair.counters(side));
             LOG.info("{}: interface {} is open toward the {}", pair.server(), interfaceName, side.key());
             openedPort.opened(pair, side, port);
         } catch (IOException failure) {

@@ -36,7 +36,7 @@ class AfPacketPortTest {
 
     @Test
     void shouldRefuseClearlyWhenInterfaceIsMissing() {
-        assertThatThrownBy(() -> AfPacketPort.open(libc, "dwio-none", 16, new PortCounters()))
+        assertThatThrownBy(() -> AfPacketPort.open(libc, "dwio-none", 16, SlotSize.MTU, new PortCounters()))
                 .isInstanceOf(IOException.class)
                 .hasMessage("no such interface");
     }
@@ -312,7 +312,7 @@ class AfPacketPortTest {
         private final AfPacketPort port;
 
         RawEnd(String name) throws IOException {
-            port = AfPacketPort.open(libc, name, 16, new PortCounters());
+            port = AfPacketPort.open(libc, name, 16, SlotSize.OFFLOAD, new PortCounters());
         }
 
         void send(ByteBuffer frame) {

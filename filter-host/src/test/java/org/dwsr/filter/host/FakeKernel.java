@@ -1,10 +1,14 @@
 package org.dwsr.filter.host;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import com.kenai.jffi.MemoryIO;
 import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Queue;
 
 /** The kernel's side of a receive ring and of a send socket, in plain memory. */
 final class FakeKernel implements TransmitQueue.Sender {
@@ -13,6 +17,7 @@ final class FakeKernel implements TransmitQueue.Sender {
 
     private final NativeBytes memory;
     private final int slots;
+    private final Queue<byte[]> longFrames = new ArrayDeque<>();
     private int next;
 
     /** Every frame that was sent, its virtio header before it. */
@@ -62,6 +67,24 @@ final class FakeKernel implements TransmitQueue.Sender {
         slot.put(base + MAC_OFFSET, frame);
         slot.putInt(base + ReceiveRing.STATUS_OFFSET, ReceiveRing.STATUS_USER | status);
         next = (next + 1) % slots;
+    }
+
+    /** Lays the beginning of a frame into the ring, and the whole into the socket's queue. */
+    void receiveLong(byte[] frame, int status, int tpid, int tci) {
+        receive(Arrays.copyOf(frame, 100), frame.length, ReceiveRing.STATUS_COPY | status, tpid, tci);
+        longFrames.add(frame);
+    }
+
+    /** Reads the socket's queue, as {@code recv}. */
+    int readLong(long address, int lengthBytes) {
+        byte[] frame = longFrames.poll();
+        if (frame == null) {
+            return -1;
+        }
+        assertThat(lengthBytes).isGreaterThanOrEqualTo(VirtioHeader.LENGTH + frame.length);
+        MemoryIO.getInstance().putByteArray(address, new byte[VirtioHeader.LENGTH], 0, VirtioHeader.LENGTH);
+        MemoryIO.getInstance().putByteArray(address + VirtioHeader.LENGTH, frame, 0, frame.length);
+        return VirtioHeader.LENGTH + frame.length;
     }
 
     /** The virtio header of the frame in a slot. */

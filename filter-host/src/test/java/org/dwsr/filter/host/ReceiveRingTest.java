@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.ByteBuffer;
 import java.util.Arrays;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class ReceiveRingTest {
     private final FakeKernel kernel = new FakeKernel(4);
     private final PortCounters counters = new PortCounters();
-    private final ReceiveRing ring = new ReceiveRing(kernel.memory(), FakeKernel.SLOT_BYTES, counters);
+    private final ReceiveRing ring =
+            new ReceiveRing(kernel.memory(), FakeKernel.SLOT_BYTES, kernel::readLong, counters);
 
     private static byte[] frame(int number) {
         byte[] frame = new byte[60];
@@ -103,5 +105,54 @@ class ReceiveRingTest {
         assertThat(moved.getShort(VirtioHeader.CHECKSUM_START_OFFSET)).isEqualTo((short) 38);
         assertThat(moved.getShort(VirtioHeader.CHECKSUM_OFFSET_OFFSET)).isEqualTo((short) 16);
         assertThat(counters.get(PortCounter.RX_VLAN)).isEqualTo(1);
+    }
+
+    @Test
+    void shouldGiveWholeFrameWhenItExceedsItsSlot() {
+        byte[] large = new byte[65_549];
+        new Random(1).nextBytes(large);
+        for (int i = 0; i < 100; i++) {
+            large[100] = (byte) i;
+            kernel.receiveLong(large.clone(), 0, 0, 0);
+            kernel.receive(frame(i));
+            assertThat(ring.next()).isTrue();
+            assertThat(current()).isEqualTo(large);
+            int first = ring.slot();
+            assertThat(ring.next()).isTrue();
+            assertThat(current()).isEqualTo(frame(i));
+            ring.release(ring.slot());
+            ring.release(first);
+        }
+        assertThat(counters.get(PortCounter.RX_LONG)).isEqualTo(100);
+    }
+
+    @Test
+    void shouldPutTagBackWhenFrameExceedsItsSlot() {
+        byte[] large = new byte[9000];
+        new Random(1).nextBytes(large);
+        kernel.receiveLong(large, ReceiveRing.STATUS_VLAN_VALID, 0, 7);
+        assertThat(ring.next()).isTrue();
+        assertThat(current())
+                .isEqualTo(ByteBuffer.allocate(9004)
+                        .put(large, 0, 12)
+                        .putInt(0x8100_0007)
+                        .put(large, 12, 8988)
+                        .array());
+    }
+
+    @Test
+    void shouldWaitWhenAllBuffersOfLongFramesAreHeld() {
+        FakeKernel deep = new FakeKernel(40);
+        ReceiveRing deepRing = new ReceiveRing(deep.memory(), FakeKernel.SLOT_BYTES, deep::readLong, counters);
+        for (int i = 0; i < 33; i++) {
+            deep.receiveLong(new byte[5000], 0, 0, 0);
+        }
+        for (int i = 0; i < 32; i++) {
+            assertThat(deepRing.next()).isTrue();
+        }
+        assertThat(deepRing.next()).isFalse();
+        deepRing.release(5);
+        assertThat(deepRing.next()).isTrue();
+        assertThat(deepRing.slot()).isEqualTo(32);
     }
 }

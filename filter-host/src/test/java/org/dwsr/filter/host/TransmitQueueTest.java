@@ -13,7 +13,8 @@ import org.junit.jupiter.api.Test;
 class TransmitQueueTest {
     private final FakeKernel kernel = new FakeKernel(600);
     private final PortCounters counters = new PortCounters();
-    private final ReceiveRing ring = new ReceiveRing(kernel.memory(), FakeKernel.SLOT_BYTES, new PortCounters());
+    private final ReceiveRing ring =
+            new ReceiveRing(kernel.memory(), FakeKernel.SLOT_BYTES, kernel::readLong, new PortCounters());
     private final TransmitQueue queue = new TransmitQueue(kernel, 1500, counters);
     private final List<byte[]> expected = new ArrayList<>();
 
