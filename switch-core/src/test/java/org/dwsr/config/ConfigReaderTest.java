@@ -148,10 +148,14 @@ class ConfigReaderTest {
                     .put(
                             "match",
                             list(object(
-                                    "host", "*.Example.org",
-                                    "method", "GET",
-                                    "header", object("name", "Accept", "value", "image/*"),
-                                    "cookie", object("name", "beta"))));
+                                    "host",
+                                    "*.Example.org",
+                                    "method",
+                                    "GET",
+                                    "header",
+                                    object("name", "Accept", "value", "image/*"),
+                                    "cookie",
+                                    object("name", "beta"))));
             DwsrConfig config = ConfigTrees.read(tree);
             assertThat(config.services().get(0).requests()).isEqualTo(RequestMode.SWITCH);
             assertThat(config.servers().get(0).weight()).isEqualTo(1000);
@@ -253,7 +257,8 @@ class ConfigReaderTest {
         }
 
         @ParameterizedTest
-        @ValueSource(strings = {"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.0.0.1/24", "::1"})
+        @ValueSource(
+                strings = {"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.0.0.1/24", "::1"})
         void shouldRefuseTheVipWhenNotUnicast(String vip) {
             tree.put("vip", vip);
             assertProblem("$.vip", '"' + vip + '"', "a unicast IPv4 address");
@@ -261,7 +266,13 @@ class ConfigReaderTest {
 
         @ParameterizedTest
         @ValueSource(
-                strings = {"01:00:5e:00:01:64", "ff:ff:ff:ff:ff:ff", "d6:52:00:00:00:01", "d6:53:00:00:00:01", "00:00:00:00:00:00"})
+                strings = {
+                    "01:00:5e:00:01:64",
+                    "ff:ff:ff:ff:ff:ff",
+                    "d6:52:00:00:00:01",
+                    "d6:53:00:00:00:01",
+                    "00:00:00:00:00:00"
+                })
         void shouldRefuseMacAddressesThatMeanSomethingElse(String mac) {
             tree.put("vmac", mac);
             assertProblem("$.vmac", '"' + mac + '"', "a unicast MAC address");
@@ -356,7 +367,8 @@ class ConfigReaderTest {
 
         @Test
         void shouldRefuseNumbersOutOfRangeOrNotWhole() {
-            for (Object port : new Object[] {0, 65536, -1, 80.0, 80.5, "80", Long.MAX_VALUE, Double.NaN, true, list()}) {
+            for (Object port :
+                    new Object[] {0, 65536, -1, 80.0, 80.5, "80", Long.MAX_VALUE, Double.NaN, true, list()}) {
                 service().put("port", port);
                 assertThat(problemOf(tree).path()).isEqualTo("$.services[0].port");
                 assertThat(problemOf(tree).allowed()).isEqualTo("a whole number from 1 to 65535");
@@ -393,7 +405,9 @@ class ConfigReaderTest {
         }
 
         @ParameterizedTest
-        @ValueSource(strings = {"SESSION", "__Host-SESSION", "__Secure-SESSION", "", "PHP SESSID", "PHPSESSID=", "PHPSESSIÖN"})
+        @ValueSource(
+                strings = {"SESSION", "__Host-SESSION", "__Secure-SESSION", "", "PHP SESSID", "PHPSESSID=", "PHPSESSIÖN"
+                })
         void shouldRefuseCookieNamesWithoutRoomForATag(String name) {
             tree.put("sessionCookies", list(name));
             assertProblem("$.sessionCookies[0]", '"' + name + '"', "at least 8 characters");

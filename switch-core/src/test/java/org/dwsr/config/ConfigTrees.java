@@ -24,11 +24,17 @@ public final class ConfigTrees {
                                         list(
                                                 object(
                                                         "id", "018",
-                                                        "match", list(object("path", "/img/*"), object("extension", "jpg")),
+                                                        "match",
+                                                                list(
+                                                                        object("path", "/img/*"),
+                                                                        object("extension", "jpg")),
                                                         "pool", "images"),
                                                 object(
                                                         "id", "020",
-                                                        "match", list(object("extension", "php"), object("host", "app.*")),
+                                                        "match",
+                                                                list(
+                                                                        object("extension", "php"),
+                                                                        object("host", "app.*")),
                                                         "pool", "app")),
                                 "otherwise", "020")),
                 "pools",
@@ -71,12 +77,18 @@ public final class ConfigTrees {
     /** Server number 1 to 255 of the example. */
     public static Map<String, Object> server(int number) {
         return object(
-                "name", "s" + number,
-                "id", ThreeCharId.decode(ThreeCharId.encode("9C0") + number),
-                "mac", MacAddress.format(0x0200_0000_0000L | number),
-                "attachment", new Attachment(1, number + 2).format(),
-                "weight", 1,
-                "state", "up");
+                "name",
+                "s" + number,
+                "id",
+                ThreeCharId.decode(ThreeCharId.encode("9C0") + number),
+                "mac",
+                MacAddress.format(0x0200_0000_0000L | number),
+                "attachment",
+                new Attachment(1, number + 2).format(),
+                "weight",
+                1,
+                "state",
+                "up");
     }
 
     /** Reads a tree that must be without faults. */
@@ -116,9 +128,7 @@ public final class ConfigTrees {
     private static Object at(Object tree, Object... way) {
         Object node = tree;
         for (Object step : way) {
-            Object next = step instanceof Integer
-                    ? ((List<?>) node).get((Integer) step)
-                    : ((Map<?, ?>) node).get(step);
+            Object next = step instanceof Integer ? ((List<?>) node).get((Integer) step) : ((Map<?, ?>) node).get(step);
             if (next == null) {
                 throw new AssertionError("nothing at " + step);
             }
