@@ -3,6 +3,7 @@ package org.dwsr.filter.host;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.dwsr.filter.FilterCore;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -88,7 +89,7 @@ public final class FilterMain implements Callable<Integer> {
     }
 
     private static CoreFactory cores() {
-        return (server, output) -> new PassThroughCore();
+        return FilterCore::new;
     }
 
     private static String servers(FilterConfig config) {
