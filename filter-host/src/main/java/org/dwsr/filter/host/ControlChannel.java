@@ -43,7 +43,7 @@ final class ControlChannel {
     private static final Logger LOG = LoggerFactory.getLogger(ControlChannel.class);
     private static final ObjectMapper MAPPER = new ObjectMapper();
     private static final long TURN_MS = 50;
-    private static final long HEARTBEAT_NS = 1_000_000_000L - TURN_MS * 1_000_000;
+    private static final long HEARTBEAT_NS = 800_000_000;
     private static final int POLL_WAIT_MS = 20_000;
     private static final Duration POLL_TIMEOUT = Duration.ofSeconds(30);
     private static final Duration REPORT_TIMEOUT = Duration.ofSeconds(5);

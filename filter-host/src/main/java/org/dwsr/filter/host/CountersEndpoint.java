@@ -45,7 +45,11 @@ final class CountersEndpoint implements AutoCloseable {
         this.configured = configured;
         PrometheusRegistry registry = new PrometheusRegistry();
         registry.register(new CounterCollector(this::statuses));
-        server = HttpServer.create(address.socketAddress(), 16);
+        try {
+            server = HttpServer.create(address.socketAddress(), 16);
+        } catch (IOException failure) {
+            throw new IOException("cannot listen on " + address + ": " + failure.getMessage(), failure);
+        }
         server.setExecutor(executor);
         server.createContext("/metrics", new MetricsHandler(registry));
         server.createContext("/healthz", this::health);
@@ -73,8 +77,9 @@ final class CountersEndpoint implements AutoCloseable {
         try {
             body.append("{\"status\":\"ok\",\"servers\":{");
             String comma = "";
+            List<PortPairStatus> statuses = statuses();
             for (int i = 0; i < pairs.size(); i++) {
-                PortPairStatus status = statuses().get(i);
+                PortPairStatus status = statuses.get(i);
                 body.append(comma).append('"').append(status.server()).append("\":{\"network\":");
                 body.append(status.networkOpen()).append(",\"host\":").append(status.hostOpen());
                 body.append(",\"configured\":")

@@ -138,9 +138,9 @@ final class PortPair implements FilterOutput {
             frames++;
             int verdict = decide(ring, fromNetwork, nowNs);
             if (verdict == PacketCore.FORWARD && to != null) {
-                to.queue().forward(ring);
+                forward(ring, to.queue(), nowNs);
             } else if (verdict == PacketCore.RETURN) {
-                from.queue().forward(ring);
+                forward(ring, from.queue(), nowNs);
             } else {
                 if (verdict == PacketCore.FORWARD) {
                     counters(toSide).increment(PortCounter.TX_DROPPED_DOWN);
@@ -149,6 +149,13 @@ final class PortPair implements FilterOutput {
             }
         }
         return frames;
+    }
+
+    private static void forward(ReceiveRing ring, TransmitQueue queue, long nowNs) {
+        if (queue.room() == 0) {
+            queue.flush(nowNs);
+        }
+        queue.forward(ring);
     }
 
     private int decide(ReceiveRing ring, boolean fromNetwork, long nowNs) {
@@ -188,7 +195,7 @@ final class PortPair implements FilterOutput {
             counters(side).increment(PortCounter.TX_DROPPED_DOWN);
             return;
         }
-        if (port.queue().room() == 0) {
+        if (!port.queue().fits(length)) {
             port.queue().flush(nowNs);
         }
         port.queue().inject(frame, offset, length);

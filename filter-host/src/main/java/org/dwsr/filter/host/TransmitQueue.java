@@ -78,6 +78,11 @@ final class TransmitQueue {
         return CAPACITY - size();
     }
 
+    /** Whether a copy of a frame of this length can still be queued. */
+    boolean fits(int length) {
+        return room() > 0 && copiesEnd + VirtioHeader.LENGTH + length <= COPIES_LENGTH;
+    }
+
     /** Whether the kernel had no room at the last attempt. */
     boolean blocked() {
         return blocked;
@@ -98,11 +103,11 @@ final class TransmitQueue {
 
     /** Queues a copy of a frame with complete checksums; when there is no room it is dropped. */
     void inject(ByteBuffer from, int offset, int length) {
-        int total = VirtioHeader.LENGTH + length;
-        if (copiesEnd + total > COPIES_LENGTH || !reserve()) {
+        if (!fits(length) || !reserve()) {
             counters.increment(PortCounter.TX_DROPPED_FULL);
             return;
         }
+        int total = VirtioHeader.LENGTH + length;
         int at = copiesEnd;
         copiesEnd += total + 15 & ~15;
         copyBytes.putLong(at, 0).putShort(at + 8, (short) 0);

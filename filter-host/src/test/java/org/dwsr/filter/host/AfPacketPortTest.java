@@ -31,6 +31,7 @@ class AfPacketPortTest {
 
     private static final int RETURNED = 0x88b6;
     private static final int FAILING = 0x88b7;
+    private static final int BURST = 0x88b8;
 
     private final Libc libc = Libc.get();
 
@@ -160,6 +161,23 @@ class AfPacketPortTest {
         }
 
         @Test
+        void shouldSendThemAllInOrderWhenCoreInjectsMoreThanQueueHolds() throws IOException {
+            try (VethLab lab = pairs();
+                    RunningPair running = new RunningPair((server, output) -> new TellingCore(output));
+                    RawEnd client = new RawEnd("dwio-c");
+                    RawEnd server = new RawEnd("dwio-s")) {
+                running.awaitPorts();
+                client.send(frame(BURST, 700));
+                List<ByteBuffer> expected = new ArrayList<>();
+                for (int i = 0; i < 700; i++) {
+                    expected.add(frame(BURST, i));
+                }
+                expected.add(frame(BURST, 700));
+                assertThat(server.receive(701)).isEqualTo(expected);
+            }
+        }
+
+        @Test
         void shouldDropOnlyThatFrameWhenCoreFails() throws IOException {
             try (VethLab lab = pairs();
                     RunningPair running = new RunningPair((server, output) -> new TellingCore(output));
@@ -233,6 +251,12 @@ class AfPacketPortTest {
             if (etherType == RETURNED) {
                 output.toNetwork(told, 0, 60);
                 return RETURN;
+            }
+            if (etherType == BURST) {
+                for (int i = 0; i < buf.getShort(offset + 14); i++) {
+                    output.toHost(frame(BURST, i), 0, 60);
+                }
+                return FORWARD;
             }
             if (etherType == FAILING) {
                 throw new IllegalStateException("a test's fault");
@@ -312,7 +336,7 @@ class AfPacketPortTest {
         private final AfPacketPort port;
 
         RawEnd(String name) throws IOException {
-            port = AfPacketPort.open(libc, name, 16, SlotSize.OFFLOAD, new PortCounters());
+            port = AfPacketPort.open(libc, name, 16, SlotSize.MTU, new PortCounters());
         }
 
         void send(ByteBuffer frame) {
