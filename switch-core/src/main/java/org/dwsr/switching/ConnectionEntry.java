@@ -39,7 +39,9 @@ final class ConnectionEntry {
     int window;
     long migratedAtNs;
     long lastArrivalNs;
-    @Nullable ReassemblyBuffer gather;
+
+    @Nullable
+    ReassemblyBuffer gather;
     /** Whether bytes of {@link #gather} were acknowledged to the client by us. */
     boolean acknowledged;
 
@@ -49,7 +51,9 @@ final class ConnectionEntry {
     /** The server whose filter acknowledged bytes of the request on the move and wants to hear of their arrival. */
     int heldBy = NO_SERVER;
 
-    @Nullable BitSet refusedBy;
+    @Nullable
+    BitSet refusedBy;
+
     boolean timed;
 
     int answerSeq;

@@ -40,7 +40,8 @@ final class RunningConfig {
         }
     }
 
-    @Nullable RequestClassifier classifier(int servicePort) {
+    @Nullable
+    RequestClassifier classifier(int servicePort) {
         return classifiers.get(servicePort);
     }
 
@@ -65,7 +66,9 @@ final class RunningConfig {
     /** Where clients enter when nothing better is known of a connection. */
     long defaultIngress(int server) {
         List<Attachment> clients = config.clients();
-        return clients.isEmpty() ? server(server).attachment().datapath() : clients.get(0).datapath();
+        return clients.isEmpty()
+                ? server(server).attachment().datapath()
+                : clients.get(0).datapath();
     }
 
     private static long attachmentKey(long datapath, int port) {

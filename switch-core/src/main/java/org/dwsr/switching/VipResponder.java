@@ -32,8 +32,7 @@ final class VipResponder {
     }
 
     void arpReply(DwsrConfig config, long datapath, int port, ArpFlyweight request) {
-        ArpFlyweight.writeReply(
-                arpReply, 0, config.vmac(), config.vip(), request.senderMac(), request.senderAddress());
+        ArpFlyweight.writeReply(arpReply, 0, config.vmac(), config.vip(), request.senderMac(), request.senderAddress());
         output.packetOut(datapath, port, arpReply, 0, ArpFlyweight.FRAME_LENGTH);
     }
 
@@ -44,8 +43,7 @@ final class VipResponder {
     }
 
     /** Answers a SYN (paper figure 2, step 2). */
-    void synAck(
-            DwsrConfig config, long datapath, int port, FrameFlyweight syn, TcpOptions offered, int wseq) {
+    void synAck(DwsrConfig config, long datapath, int port, FrameFlyweight syn, TcpOptions offered, int wseq) {
         builder.start().mss(MSS);
         if (offered.sackPermitted()) {
             builder.sackPermitted();
@@ -75,14 +73,7 @@ final class VipResponder {
     }
 
     private void reply(
-            DwsrConfig config,
-            long datapath,
-            int port,
-            FrameFlyweight to,
-            int seq,
-            int ack,
-            int flags,
-            int window) {
+            DwsrConfig config, long datapath, int port, FrameFlyweight to, int seq, int ack, int flags, int window) {
         ByteBuffer frame = builder.build(
                 to.ethSource(),
                 config.vmac(),
@@ -167,7 +158,6 @@ final class VipResponder {
                 ack,
                 flags,
                 window);
-        output.packetOut(
-                server.attachment().datapath(), server.attachment().port(), frame, 0, builder.length());
+        output.packetOut(server.attachment().datapath(), server.attachment().port(), frame, 0, builder.length());
     }
 }

@@ -168,8 +168,7 @@ public final class WebSwitch {
     private void onTcp(RunningConfig config, long datapath, int inPort, long nowNs) {
         if (frame.ipDestination() != config.config.vip()) {
             boolean response = frame.ipSource() == config.config.vip() && frame.payloadLength() > 0;
-            counters.increment(
-                    response ? SwitchCounter.RESPONSE_SEGMENTS_SEEN : SwitchCounter.DROPPED_NOT_FOR_VIP);
+            counters.increment(response ? SwitchCounter.RESPONSE_SEGMENTS_SEEN : SwitchCounter.DROPPED_NOT_FOR_VIP);
             return;
         }
         int server = config.serverAt(datapath, inPort);
@@ -256,8 +255,7 @@ public final class WebSwitch {
             }
             onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
             releaseWaiting(config, classifier, entry, nowNs);
-        } else if (waiting.offer(
-                key, datapath, port, frame.buffer(), frame.offset(), frame.frameLength(), nowNs)) {
+        } else if (waiting.offer(key, datapath, port, frame.buffer(), frame.offset(), frame.frameLength(), nowNs)) {
             counters.increment(SwitchCounter.DROPPED_INVALID_COOKIE);
             counters.add(SwitchCounter.DROPPED_INVALID_COOKIE, -1);
         } else {
@@ -299,8 +297,7 @@ public final class WebSwitch {
         return entry;
     }
 
-    private void releaseWaiting(
-            RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
+    private void releaseWaiting(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
         waiting.release(entry.key, (datapath, port, buf, length) -> {
             if (frame.wrap(buf, 0, length, false) == FrameFlyweight.Kind.TCP) {
                 onKnown(config, classifier, entry, nowNs);
@@ -706,9 +703,7 @@ public final class WebSwitch {
         for (int at = 0; at < length; at += segment) {
             int bytes = Math.min(segment, length - at);
             boolean last = at + bytes == length;
-            int flags = TcpFlags.ACK
-                    | (last ? TcpFlags.PSH : 0)
-                    | (last && gather.finished() ? TcpFlags.FIN : 0);
+            int flags = TcpFlags.ACK | (last ? TcpFlags.PSH : 0) | (last && gather.finished() ? TcpFlags.FIN : 0);
             long source = at == 0 ? entry.tag : follower;
             responder.requestPiece(
                     config.config, entry, server, source, gather.base() + at, gather.bytes(), at, bytes, flags);
