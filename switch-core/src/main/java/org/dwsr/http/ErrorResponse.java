@@ -1,7 +1,6 @@
 package org.dwsr.http;
 
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 
 /**
  * The web switch's own answers: complete HTTP/1.1 responses with {@code Connection: close}, built once.
@@ -21,7 +20,9 @@ public enum ErrorResponse {
     VERSION_NOT_SUPPORTED(505, "HTTP Version Not Supported", "Only HTTP/1.0 and HTTP/1.1 are supported.");
 
     private final int status;
-    private final byte[] bytes;
+    /** Head and body, one ASCII character per byte; a string because an enum's fields should not be mutable. */
+    private final String response;
+
     private final int headLengthBytes;
 
     ErrorResponse(int status, String reason, String text) {
@@ -34,7 +35,7 @@ public enum ErrorResponse {
                 + "Connection: close\r\n"
                 + "\r\n";
         this.headLengthBytes = head.length();
-        this.bytes = (head + body).getBytes(StandardCharsets.US_ASCII);
+        this.response = head + body;
     }
 
     /** The answer to a request refused for this reason. */
@@ -56,7 +57,7 @@ public enum ErrorResponse {
 
     /** The length of head and body, in bytes; all answers fit one TCP segment of 536 bytes. */
     public int lengthBytes() {
-        return bytes.length;
+        return response.length();
     }
 
     /** The length of the head alone, in bytes: the whole answer to a HEAD request. */
@@ -66,9 +67,9 @@ public enum ErrorResponse {
 
     /** Writes head and body at {@code offset}; returns {@link #lengthBytes()}. */
     public int writeTo(ByteBuffer buf, int offset) {
-        for (int i = 0; i < bytes.length; i++) {
-            buf.put(offset + i, bytes[i]);
+        for (int i = 0; i < response.length(); i++) {
+            buf.put(offset + i, (byte) response.charAt(i));
         }
-        return bytes.length;
+        return response.length();
     }
 }

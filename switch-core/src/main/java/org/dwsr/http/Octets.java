@@ -24,7 +24,10 @@ final class Octets {
     static final int CR = '\r';
     static final int SP = ' ';
 
-    private static final long EACH = 0x0101010101010101L;
+    private static final long EACH_1 = 0x0101010101010101L;
+    private static final long EACH_SP = 0x2020202020202020L;
+    private static final long EACH_DEL = 0x7f7f7f7f7f7f7f7fL;
+    private static final long EACH_TOP = 0x8080808080808080L;
     private static final byte[] KINDS = kinds();
 
     private Octets() {}
@@ -110,9 +113,9 @@ final class Octets {
         int p = from;
         while (p + Long.BYTES <= end) {
             long word = buf.getLong(p);
-            long del = word ^ (EACH * 0x7f);
-            long below = (word - EACH * 0x20) & ~word;
-            if (((((del - EACH) & ~del) | below) & (EACH * 0x80)) != 0) {
+            long del = word ^ EACH_DEL;
+            long below = (word - EACH_SP) & ~word;
+            if (((((del - EACH_1) & ~del) | below) & EACH_TOP) != 0) {
                 return p;
             }
             p += Long.BYTES;
