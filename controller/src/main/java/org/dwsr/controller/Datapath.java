@@ -78,7 +78,8 @@ final class Datapath {
         if (pending != null) {
             out = null;
             Channel channel = connection.channel();
-            channel.writeAndFlush(pending, channel.voidPromise());
+            // The void promise reports a failed write as an exception of the channel, which closes it.
+            var unused = channel.writeAndFlush(pending, channel.voidPromise());
         }
     }
 
@@ -121,7 +122,11 @@ final class Datapath {
 
     /** Takes a part of a read-back; true if it belongs to the one under way. */
     boolean addRead(long xid, List<OFFlowStatsEntry> entries) {
-        return xid == readXid && flowsRead.addAll(entries) | true;
+        if (xid != readXid) {
+            return false;
+        }
+        flowsRead.addAll(entries);
+        return true;
     }
 
     List<OFFlowStatsEntry> flowsRead() {

@@ -2,6 +2,7 @@ package org.dwsr.controller;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.handler.timeout.IdleStateEvent;
@@ -181,7 +182,7 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
         reply.writeShort(request.readableBytes());
         reply.writeInt(OpenFlowWire.xid(request));
         reply.writeBytes(request, request.readerIndex() + OpenFlowWire.HEADER_LENGTH, payload);
-        context.writeAndFlush(reply, context.voidPromise());
+        write(context, reply);
     }
 
     @Override
@@ -197,12 +198,12 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
                     "{} was silent for {} s: closing",
                     context.channel().remoteAddress(),
                     SILENT_PERIOD_S * MAX_SILENT_PERIODS);
-            context.close();
+            close(context);
             return;
         }
         ByteBuf request = context.alloc().buffer(OpenFlowWire.HEADER_LENGTH);
         OpenFlowWire.header(request, OpenFlowWire.TYPE_ECHO_REQUEST, 0);
-        context.writeAndFlush(request, context.voidPromise());
+        write(context, request);
     }
 
     @Override
@@ -214,12 +215,21 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
         counters.increment(ControllerCounter.OPENFLOW_PROTOCOL_ERRORS);
         ERROR_LOG.log(heldBack -> LOG.warn(
                 "{}: {}: closing ({} more held back)", context.channel().remoteAddress(), what, heldBack));
-        context.close();
+        close(context);
     }
 
     private static void send(ChannelHandlerContext context, OFMessage message) {
         ByteBuf out = context.alloc().buffer();
         message.writeTo(out);
-        context.writeAndFlush(out, context.voidPromise());
+        write(context, out);
+    }
+
+    private static void write(ChannelHandlerContext context, ByteBuf message) {
+        // The void promise turns a failed write into an exception of the channel, which closes it.
+        ChannelFuture unused = context.writeAndFlush(message, context.voidPromise());
+    }
+
+    private static void close(ChannelHandlerContext context) {
+        ChannelFuture unused = context.close();
     }
 }

@@ -10,6 +10,8 @@ import io.netty.channel.socket.SocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.handler.codec.LengthFieldBasedFrameDecoder;
 import io.netty.handler.timeout.IdleStateHandler;
+import io.netty.util.concurrent.DefaultThreadFactory;
+import io.netty.util.concurrent.Future;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.concurrent.TimeUnit;
@@ -19,7 +21,7 @@ final class OpenFlowListener implements AutoCloseable {
     /** Above this many unsent bytes packet-outs to a switch are dropped. */
     private static final int SLOW_SWITCH_BYTES = 8 << 20;
 
-    private final NioEventLoopGroup loops = new NioEventLoopGroup(1, work -> new Thread(work, "openflow"));
+    private final NioEventLoopGroup loops = new NioEventLoopGroup(1, new DefaultThreadFactory("openflow"));
     private final Channel listening;
 
     /**
@@ -49,7 +51,7 @@ final class OpenFlowListener implements AutoCloseable {
         try {
             listening = bootstrap.bind(address).syncUninterruptibly().channel();
         } catch (Exception e) {
-            loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+            Future<?> unused = loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
             throw new IOException("cannot listen on " + address + " for switches: " + e.getMessage(), e);
         }
     }

@@ -1,17 +1,20 @@
 package org.dwsr.controller;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.channel.ChannelFuture;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.dwsr.config.DwsrConfig;
 import org.dwsr.config.ServerConfig;
 import org.dwsr.config.ServiceConfig;
@@ -279,7 +282,7 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         return result;
     }
 
-    private static <T> void complete(CompletableFuture<T> result, java.util.function.Supplier<T> value) {
+    private static <T> void complete(CompletableFuture<T> result, Supplier<T> value) {
         try {
             result.complete(value.get());
         } catch (RuntimeException e) {
@@ -301,7 +304,7 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         if (former != null) {
             // A switch that lost its connection is back before we noticed.
             former.discard();
-            former.connection().channel().close();
+            ChannelFuture unused = former.connection().channel().close();
             logic.onDatapath(datapath.id(), false, nowNs);
         }
         LOG.info(
@@ -310,7 +313,7 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
                 connection.channel().remoteAddress());
         datapath.send(OpenFlowFlows.OF13
                 .buildSetConfig()
-                .setFlags(java.util.Set.of(OFConfigFlags.FRAG_NORMAL))
+                .setFlags(Set.of(OFConfigFlags.FRAG_NORMAL))
                 .setMissSendLen(WHOLE_PACKET)
                 .build());
         datapath.send(OpenFlowFlows.OF13
