@@ -28,6 +28,14 @@ public final class ReassemblyBuffer {
         this.base = base;
     }
 
+    /** Empties the window and lets it start at another sequence number. */
+    public void reset(int newBase) {
+        base = newBase;
+        length = 0;
+        ranges = 0;
+        finKnown = false;
+    }
+
     /** The sequence number of the first byte held. */
     public int base() {
         return base;

@@ -30,9 +30,14 @@ public final class RequestClassifier {
     public RequestClassifier(DwsrConfig config, ServiceConfig service) {
         this.config = config;
         this.service = service;
-        rules = RuleTable.compile(service);
+        rules = new RuleTable(service);
         cookies = new SessionCookies(config.sessionCookies());
         poolOfCookie = config.pools().get(0);
+    }
+
+    /** The session cookies of the configuration. */
+    public SessionCookies cookies() {
+        return cookies;
     }
 
     public ServiceConfig service() {

@@ -321,7 +321,7 @@ public final class WebSwitch {
                 onMigrated(config, classifier, entry, nowNs);
                 break;
             case ANSWERED:
-                onAnswered(config, entry, nowNs);
+                onAnswered(config, entry);
                 break;
         }
     }
@@ -473,7 +473,7 @@ public final class WebSwitch {
             }
         }
         if (entry.state == State.ANSWERED) {
-            onAnswered(config, entry, nowNs);
+            onAnswered(config, entry);
         } else if (entry.state == State.GATHERING) {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (entry.server != server) {
@@ -795,7 +795,7 @@ public final class WebSwitch {
     }
 
     /** Acknowledges whatever still comes, repeats the answer until the client has it, and lets the client close. */
-    private void onAnswered(RunningConfig config, ConnectionEntry entry, long nowNs) {
+    private void onAnswered(RunningConfig config, ConnectionEntry entry) {
         ErrorResponse response = answerOf(entry.answerStatus);
         int end = entry.answerSeq + response.lengthBytes() + 1;
         int received = frame.seq() + frame.seqLength();

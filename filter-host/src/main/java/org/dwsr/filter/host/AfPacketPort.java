@@ -78,6 +78,19 @@ final class AfPacketPort {
         return new AfPacketPort(libc, name, ringMegabytes, counters);
     }
 
+    /**
+     * Checks that this process may open raw sockets.
+     *
+     * @throws IOException if it may not
+     */
+    static void checkPermission(Libc libc) throws IOException {
+        int fd = libc.socket(Libc.AF_PACKET, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, 0);
+        if (fd < 0) {
+            throw failure(libc, "socket");
+        }
+        libc.close(fd);
+    }
+
     private NativeBytes mapRing(int ringMegabytes) throws IOException {
         int blocks = Math.max(1, (int) (((long) ringMegabytes << 20) / BLOCK_BYTES));
         scratch.buffer()
@@ -90,7 +103,7 @@ final class AfPacketPort {
                 libc.setsockopt(receiveFd, Libc.SOL_PACKET, Libc.PACKET_RX_RING, scratch.address(), 16));
         long mapped = libc.mmap(0, (long) blocks * BLOCK_BYTES, Libc.PROT_READ_WRITE, Libc.MAP_SHARED, receiveFd, 0, 0);
         if (mapped == -1) {
-            throw failure("mmap");
+            throw failure(libc, "mmap");
         }
         ringAddress = mapped;
         ringBytes = blocks * BLOCK_BYTES;
@@ -131,12 +144,12 @@ final class AfPacketPort {
 
     private int check(String what, int result) throws IOException {
         if (result < 0) {
-            throw failure(what);
+            throw failure(libc, what);
         }
         return result;
     }
 
-    private IOException failure(String what) {
+    private static IOException failure(Libc libc, String what) {
         int error = Libc.lastError();
         String why = libc.strerror(error);
         if (error == Libc.EPERM || error == Libc.EACCES) {

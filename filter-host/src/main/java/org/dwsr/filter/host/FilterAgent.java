@@ -1,11 +1,15 @@
 package org.dwsr.filter.host;
 
 import java.nio.ByteBuffer;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongSupplier;
+import org.dwsr.config.DwsrConfig;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -61,14 +65,61 @@ final class FilterAgent implements AutoCloseable {
         commands.add(command);
     }
 
+    /** Gives a pair's core a new configuration. */
+    void configure(PortPair pair, DwsrConfig config) {
+        execute(() -> pair.configure(config, clock.getAsLong()));
+    }
+
+    /**
+     * Asks a pair's core for a report.
+     *
+     * @param full whether live connections are told
+     * @param counters whether the counters of core and ports are told
+     */
+    CompletableFuture<ConnectionReport> report(PortPair pair, boolean full, boolean counters) {
+        CompletableFuture<ConnectionReport> told = new CompletableFuture<>();
+        execute(() -> {
+            ConnectionReport report = new ConnectionReport();
+            try {
+                pair.core().report(report, full);
+                if (counters) {
+                    pair.tellCounters(report);
+                }
+                told.complete(report);
+            } catch (RuntimeException failure) {
+                told.completeExceptionally(failure);
+            }
+        });
+        return told;
+    }
+
+    /** Asks for a pair's counters, and for which of its interfaces are open. */
+    CompletableFuture<PortPairStatus> status(PortPair pair) {
+        CompletableFuture<PortPairStatus> told = new CompletableFuture<>();
+        execute(() -> {
+            Map<String, Long> counters = new LinkedHashMap<>();
+            try {
+                pair.tellCounters(counters::put);
+                told.complete(new PortPairStatus(
+                        pair.server(),
+                        pair.port(PortSide.NETWORK) != null,
+                        pair.port(PortSide.HOST) != null,
+                        counters));
+            } catch (RuntimeException failure) {
+                told.completeExceptionally(failure);
+            }
+        });
+        return told;
+    }
+
     /** Starts the agent's thread. */
     void start() {
         thread.start();
     }
 
-    /** Whether the agent's thread runs. */
-    boolean alive() {
-        return thread.isAlive();
+    /** Waits until the agent's thread has ended. */
+    void awaitEnd() throws InterruptedException {
+        thread.join();
     }
 
     /** Ends the agent's thread, which closes all ports, and waits for that. */

@@ -1,6 +1,7 @@
 package org.dwsr.filter.host;
 
 import java.nio.ByteBuffer;
+import org.dwsr.config.DwsrConfig;
 import org.dwsr.filter.FilterOutput;
 import org.dwsr.filter.PacketCore;
 import org.dwsr.switching.CounterSink;
@@ -98,6 +99,13 @@ final class PortPair implements FilterOutput {
         } catch (RuntimeException failure) {
             countFailure(failure, nowNs);
         }
+        flush(nowNs);
+    }
+
+    /** Gives the core a new configuration. */
+    void configure(DwsrConfig config, long nowNs) {
+        this.nowNs = nowNs;
+        core.configure(config, nowNs);
         flush(nowNs);
     }
 

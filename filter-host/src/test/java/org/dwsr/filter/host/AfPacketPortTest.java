@@ -30,6 +30,7 @@ class AfPacketPortTest {
     private static final int FORWARDED = 0x88b5;
 
     private static final int RETURNED = 0x88b6;
+    private static final int FAILING = 0x88b7;
 
     private final Libc libc = Libc.get();
 
@@ -62,7 +63,6 @@ class AfPacketPortTest {
                     System.out.println("pass-through: fetch " + fetch + " Mbit/s, send " + send + " Mbit/s");
 
                     Map<String, Long> counters = running.counters();
-                    System.out.println(counters);
                     // Offloads kept: far fewer frames than 1448-byte segments.
                     assertThat(value(counters, "network_tx_bytes") / value(counters, "network_tx_frames"))
                             .isGreaterThan(1514);
@@ -160,6 +160,20 @@ class AfPacketPortTest {
         }
 
         @Test
+        void shouldDropOnlyThatFrameWhenCoreFails() throws IOException {
+            try (VethLab lab = pairs();
+                    RunningPair running = new RunningPair((server, output) -> new TellingCore(output));
+                    RawEnd client = new RawEnd("dwio-c");
+                    RawEnd server = new RawEnd("dwio-s")) {
+                running.awaitPorts();
+                client.send(frame(FAILING, 1));
+                client.send(frame(FORWARDED, 2));
+                assertThat(server.receive(2)).containsExactly(frame(FORWARDED, 1002), frame(FORWARDED, 2));
+                assertThat(running.counter("core_failures")).isEqualTo(1);
+            }
+        }
+
+        @Test
         void shouldSegmentInjectedFrameWhenItExceedsMtu() throws IOException {
             try (VethLab lab = new VethLab()) {
                 lab.veth("dwio-n", "dwio-c");
@@ -200,7 +214,7 @@ class AfPacketPortTest {
         return frame.clear();
     }
 
-    /** Puts a frame with its number plus 1000 before every frame of ours, returns RETURNED, drops nothing else. */
+    /** Puts a frame with its number plus 1000 before every frame of ours, returns RETURNED, fails at FAILING. */
     private static final class TellingCore implements PacketCore {
         private final FilterOutput output;
 
@@ -219,6 +233,9 @@ class AfPacketPortTest {
             if (etherType == RETURNED) {
                 output.toNetwork(told, 0, 60);
                 return RETURN;
+            }
+            if (etherType == FAILING) {
+                throw new IllegalStateException("a test's fault");
             }
             return DROP;
         }
