@@ -864,6 +864,7 @@ def parser():
 
 
 def main(words):
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     arguments = parser().parse_args(words)
     try:
         return arguments.action(arguments)
