@@ -1,0 +1,133 @@
+package org.dwsr.controller;
+
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import org.dwsr.flow.ActionTemplate;
+import org.dwsr.flow.FlowCookie;
+import org.dwsr.flow.FlowTemplate;
+import org.dwsr.flow.MatchField;
+import org.dwsr.flow.MatchTemplate;
+import org.dwsr.packet.ConnectionKey;
+import org.projectfloodlight.openflow.protocol.OFFactories;
+import org.projectfloodlight.openflow.protocol.OFFactory;
+import org.projectfloodlight.openflow.protocol.OFFlowMod;
+import org.projectfloodlight.openflow.protocol.OFFlowModFlags;
+import org.projectfloodlight.openflow.protocol.OFFlowStatsEntry;
+import org.projectfloodlight.openflow.protocol.OFMessage;
+import org.projectfloodlight.openflow.protocol.OFVersion;
+import org.projectfloodlight.openflow.protocol.action.OFAction;
+import org.projectfloodlight.openflow.protocol.action.OFActionSetField;
+import org.projectfloodlight.openflow.protocol.instruction.OFInstruction;
+import org.projectfloodlight.openflow.protocol.instruction.OFInstructionApplyActions;
+import org.projectfloodlight.openflow.protocol.match.Match;
+import org.projectfloodlight.openflow.protocol.oxm.OFOxmEthDst;
+import org.projectfloodlight.openflow.types.MacAddress;
+import org.projectfloodlight.openflow.types.OFBufferId;
+import org.projectfloodlight.openflow.types.OFGroup;
+import org.projectfloodlight.openflow.types.OFPort;
+import org.projectfloodlight.openflow.types.TableId;
+import org.projectfloodlight.openflow.types.U64;
+
+/** Flow templates as OpenFlowJ messages, and what switches report about connection flows. */
+final class OpenFlowFlows {
+    static final OFFactory OF13 = OFFactories.getFactory(OFVersion.OF_13);
+
+    /** Stands for a server MAC that a flow does not set. */
+    static final long NO_MAC = -1;
+
+    private OpenFlowFlows() {}
+
+    /** A flow-mod that adds a bound flow; one with the same priority and match is replaced. */
+    static OFFlowMod add(FlowTemplate flow) {
+        Set<OFFlowModFlags> flags = EnumSet.noneOf(OFFlowModFlags.class);
+        if (flow.flowRemoved()) {
+            flags.add(OFFlowModFlags.SEND_FLOW_REM);
+        }
+        List<OFAction> actions = new ArrayList<>();
+        for (ActionTemplate action : flow.actions()) {
+            actions.add(action(action));
+        }
+        List<OFInstruction> instructions =
+                actions.isEmpty() ? List.of() : List.of(OF13.instructions().applyActions(actions));
+        return OF13.buildFlowAdd()
+                .setTableId(TableId.ZERO)
+                .setPriority(flow.priority())
+                .setCookie(U64.of(flow.cookie()))
+                .setIdleTimeout(flow.idleTimeoutSeconds())
+                .setFlags(flags)
+                .setBufferId(OFBufferId.NO_BUFFER)
+                .setOutPort(OFPort.ANY)
+                .setOutGroup(OFGroup.ANY)
+                .setMatch(OpenFlowField.match(flow.match()))
+                .setInstructions(instructions)
+                .build();
+    }
+
+    /** A flow-mod that deletes exactly the flow with this priority and match. */
+    static OFFlowMod deleteStrict(int priority, Match match) {
+        return OF13.buildFlowDeleteStrict()
+                .setTableId(TableId.ZERO)
+                .setPriority(priority)
+                .setBufferId(OFBufferId.NO_BUFFER)
+                .setOutPort(OFPort.ANY)
+                .setOutGroup(OFGroup.ANY)
+                .setMatch(match)
+                .build();
+    }
+
+    /** Asks for every flow whose cookie has DWSR's prefix. */
+    static OFMessage readOurs(long xid) {
+        return OF13.buildFlowStatsRequest()
+                .setXid(xid)
+                .setTableId(TableId.ALL)
+                .setOutPort(OFPort.ANY)
+                .setOutGroup(OFGroup.ANY)
+                .setCookie(U64.of(FlowCookie.PREFIX))
+                .setCookieMask(U64.of(FlowCookie.PREFIX_MASK))
+                .setMatch(OF13.buildMatch().build())
+                .build();
+    }
+
+    private static OFAction action(ActionTemplate action) {
+        return switch (action.kind()) {
+            case SET_ETH_DST -> OF13.actions().setField(OF13.oxms().ethDst(MacAddress.of(action.value())));
+            case SET_ETH_SRC -> OF13.actions().setField(OF13.oxms().ethSrc(MacAddress.of(action.value())));
+            case OUTPUT ->
+                OF13.actions()
+                        .output(
+                                OFPort.ofInt((int) action.value()),
+                                action.value() == ActionTemplate.PORT_CONTROLLER ? ActionTemplate.WHOLE_PACKET : 0);
+        };
+    }
+
+    /** The connection that a connection flow's match stands for. */
+    static long connectionKey(MatchTemplate match) {
+        return ConnectionKey.of((int) match.value(MatchField.IPV4_SRC), (int) match.value(MatchField.TCP_SRC), (int)
+                match.value(MatchField.TCP_DST));
+    }
+
+    /** Whether a match has the fields of a connection flow toward this VIP. */
+    static boolean isConnection(MatchTemplate match, int vip) {
+        return match.has(MatchField.IPV4_SRC)
+                && match.has(MatchField.IPV4_DST)
+                && match.has(MatchField.TCP_SRC)
+                && match.has(MatchField.TCP_DST)
+                && (int) match.value(MatchField.IPV4_DST) == vip;
+    }
+
+    /** The destination MAC that a flow sets, or {@link #NO_MAC}. */
+    static long serverMac(OFFlowStatsEntry flow) {
+        for (OFInstruction instruction : flow.getInstructions()) {
+            if (instruction instanceof OFInstructionApplyActions apply) {
+                for (OFAction action : apply.getActions()) {
+                    if (action instanceof OFActionSetField set && set.getField() instanceof OFOxmEthDst ethDst) {
+                        return ethDst.getValue().getLong();
+                    }
+                }
+            }
+        }
+        return NO_MAC;
+    }
+}

@@ -1,0 +1,153 @@
+package org.dwsr.controller;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.dwsr.config.Ipv4Address;
+import org.dwsr.config.MacAddress;
+import org.dwsr.packet.ConnectionKey;
+import org.dwsr.switching.FilterReport;
+
+/**
+ * Reads the body of {@code POST /filters/SERVER/report}.
+ *
+ * <pre>
+ * { "boot": "random word", "full": true,
+ *   "live":  [ { "client": "10.0.0.1:40000", "port": 80, "tag": "d6:52:…", "clientMac": "…" } ],
+ *   "ended": [ { "client": "10.0.0.1:40000", "port": 80, "seq": 4294967295 } ],
+ *   "counters": { "name": 1 } }
+ * </pre>
+ *
+ * {@code live}, {@code ended} and {@code counters} may be absent.
+ */
+final class ReportReader {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final int MAX_BOOT_LENGTH = 64;
+
+    private final FilterReport report;
+    private final Map<String, Long> counters = new LinkedHashMap<>();
+
+    /**
+     * Reads a body.
+     *
+     * @throws Malformed if it is not a report
+     */
+    ReportReader(String server, byte[] body) throws Malformed {
+        JsonNode root;
+        try {
+            root = JSON.readTree(body);
+        } catch (JsonProcessingException e) {
+            throw new Malformed("not JSON: " + e.getOriginalMessage());
+        } catch (IOException e) {
+            throw new Malformed("not JSON: " + e.getMessage());
+        }
+        if (!root.isObject()) {
+            throw new Malformed("$: an object is expected");
+        }
+        String boot = text(root, "$", "boot");
+        if (boot.isEmpty() || boot.length() > MAX_BOOT_LENGTH) {
+            throw new Malformed("$.boot: 1 to " + MAX_BOOT_LENGTH + " characters are expected");
+        }
+        JsonNode full = root.path("full");
+        if (!full.isBoolean()) {
+            throw new Malformed("$.full: true or false is expected");
+        }
+        JsonNode live = list(root, "live");
+        long[] liveKeys = new long[live.size()];
+        long[] liveTags = new long[live.size()];
+        long[] liveClientMacs = new long[live.size()];
+        for (int i = 0; i < live.size(); i++) {
+            String path = "$.live[" + i + "]";
+            liveKeys[i] = key(live.get(i), path);
+            liveTags[i] = mac(live.get(i), path, "tag");
+            liveClientMacs[i] = mac(live.get(i), path, "clientMac");
+        }
+        JsonNode ended = list(root, "ended");
+        long[] endedKeys = new long[ended.size()];
+        int[] endedSeqs = new int[ended.size()];
+        for (int i = 0; i < ended.size(); i++) {
+            String path = "$.ended[" + i + "]";
+            endedKeys[i] = key(ended.get(i), path);
+            endedSeqs[i] = (int) number(ended.get(i), path, "seq", 0xFFFF_FFFFL);
+        }
+        JsonNode values = root.path("counters");
+        if (!values.isMissingNode() && !values.isObject()) {
+            throw new Malformed("$.counters: an object is expected");
+        }
+        for (Map.Entry<String, JsonNode> value : values.properties()) {
+            counters.put(value.getKey(), number(values, "$.counters", value.getKey(), Long.MAX_VALUE));
+        }
+        report = new FilterReport(
+                server, boot, full.booleanValue(), liveKeys, liveTags, liveClientMacs, endedKeys, endedSeqs);
+    }
+
+    FilterReport report() {
+        return report;
+    }
+
+    Map<String, Long> counters() {
+        return counters;
+    }
+
+    private static JsonNode list(JsonNode root, String field) throws Malformed {
+        JsonNode list = root.path(field);
+        if (!list.isArray() && !list.isMissingNode()) {
+            throw new Malformed("$." + field + ": a list is expected");
+        }
+        return list;
+    }
+
+    private static long key(JsonNode node, String path) throws Malformed {
+        String client = text(node, path, "client");
+        int colon = client.lastIndexOf(':');
+        try {
+            int address = Ipv4Address.parse(client.substring(0, Math.max(0, colon)));
+            int port = Integer.parseInt(client.substring(colon + 1));
+            if (port >= 1 && port <= 0xFFFF) {
+                return ConnectionKey.of(address, port, (int) number(node, path, "port", 0xFFFF));
+            }
+        } catch (IllegalArgumentException e) {
+            throw new Malformed(path + ".client: an address and a port are expected: " + e.getMessage());
+        }
+        throw new Malformed(path + ".client: a port from 1 to 65535 is expected");
+    }
+
+    private static long mac(JsonNode node, String path, String field) throws Malformed {
+        try {
+            return MacAddress.parse(text(node, path, field));
+        } catch (IllegalArgumentException e) {
+            throw new Malformed(path + "." + field + ": " + e.getMessage());
+        }
+    }
+
+    private static long number(JsonNode node, String path, String field, long max) throws Malformed {
+        JsonNode value = node.path(field);
+        if (!value.isIntegralNumber()
+                || !value.canConvertToLong()
+                || value.longValue() < 0
+                || value.longValue() > max) {
+            throw new Malformed(path + "." + field + ": a number from 0 to " + max + " is expected");
+        }
+        return value.longValue();
+    }
+
+    private static String text(JsonNode node, String path, String field) throws Malformed {
+        JsonNode value = node.path(field);
+        if (!value.isTextual()) {
+            throw new Malformed(path + "." + field + ": a string is expected");
+        }
+        return value.textValue();
+    }
+
+    /** A body that is not a report; the message says where and why. */
+    static final class Malformed extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        Malformed(String message) {
+            super(message);
+        }
+    }
+}

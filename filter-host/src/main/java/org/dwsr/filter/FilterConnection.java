@@ -1,0 +1,191 @@
+package org.dwsr.filter;
+
+import org.dwsr.http.BodyFraming;
+import org.dwsr.packet.TcpOptions;
+import org.dwsr.packet.TcpSeq;
+import org.dwsr.stream.ReassemblyBuffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the filter knows of one connection.
+ *
+ * <p>Sequence numbers without "kernel" in their name are those the client knows. The server's own TCP counts
+ * differently: client bytes are {@link #inOffset} further there, server bytes {@link #ackOffset}.
+ */
+final class FilterConnection {
+    /** Where a connection stands with its server. */
+    enum State {
+        /** The handshake is being replayed. */
+        REBUILDING,
+        /** Client and server talk, masqueraded. */
+        ACTIVE,
+        /** A request went back to the web switch; the server's TCP is kept silent. */
+        BOUNCED,
+        /** Another server has the connection; this one may get it back for 15 s. */
+        SILENT,
+        /** Both sides have closed; late packets still pass for a moment. */
+        ENDED
+    }
+
+    /** Answers that may be outstanding at once; a client that pipelines deeper waits. */
+    static final int MAX_OUTSTANDING = 16;
+
+    private static final int STEP = 1 << 29;
+    private static final int NEAR = 1 << 28;
+
+    final long key;
+    State state = State.REBUILDING;
+    long tag;
+    long clientMac;
+    int inOffset;
+    int ackOffset;
+
+    /** The first byte of the request that set the offsets last. */
+    int requestSeq;
+
+    boolean freshKnown;
+    int freshSeq;
+    boolean synBounced;
+    int bouncedIsn;
+
+    // client to server
+    /** Bytes before this one belong to accepted requests. */
+    int accepted;
+    /** Body bytes that belong to the accepted request beyond {@link #accepted}. */
+    long acceptedMore;
+
+    final BodyFraming requestBody = new BodyFraming();
+    boolean inChunked;
+    /** The next request was sent here by the web switch: no second opinion. */
+    boolean tagAccepted;
+
+    int tagContentType;
+
+    @Nullable
+    ReassemblyBuffer held;
+
+    boolean heldAcknowledged;
+    boolean wantsMove;
+    boolean awaitsConfirm;
+    long heldAtNs;
+    long resendAtNs;
+    int resends;
+    int clientAck;
+    int clientWindow;
+    /** The highest client sequence number seen. */
+    int clientNext;
+
+    boolean clientFin;
+    int clientFinSeq;
+    final Patches requestPatches = new Patches();
+
+    // server to client
+    /** Response bytes before this one have been read, or need not be. */
+    int responseNext;
+
+    long responseMore;
+    final BodyFraming responseBody = new BodyFraming();
+    boolean inResponseBody;
+
+    @Nullable
+    ReassemblyBuffer heldResponse;
+
+    int outstanding;
+    private int firstOutstanding;
+    private final int[] outstandingTypes = new int[MAX_OUTSTANDING];
+    private final boolean[] outstandingHead = new boolean[MAX_OUTSTANDING];
+    private final boolean[] outstandingConnect = new boolean[MAX_OUTSTANDING];
+    boolean awaitsUpgrade;
+    /** Neither direction is read any more: another protocol, or a response without a known end. */
+    boolean pinned;
+    /** The server closes: nothing is bounced after that. */
+    boolean closing;
+
+    boolean serverFin;
+    int serverFinSeq;
+    final Patches responsePatches = new Patches();
+
+    // the server's own TCP
+    int kernelAck;
+    int kernelNext;
+    int kernelWindow;
+    int kernelScale = TcpOptions.NO_WINDOW_SCALE;
+    boolean kernelGone;
+    int handshakeTries;
+    long rebuildSinceNs;
+    long silentUntilNs;
+    long seenNs;
+    boolean armed;
+
+    FilterConnection(long key) {
+        this.key = key;
+    }
+
+    void pushOutstanding(int contentType, boolean head, boolean connect) {
+        int at = (firstOutstanding + outstanding) % MAX_OUTSTANDING;
+        outstandingTypes[at] = contentType;
+        outstandingHead[at] = head;
+        outstandingConnect[at] = connect;
+        outstanding++;
+    }
+
+    int outstandingType() {
+        return outstandingTypes[firstOutstanding];
+    }
+
+    boolean outstandingIsHead() {
+        return outstandingHead[firstOutstanding];
+    }
+
+    boolean outstandingIsConnect() {
+        return outstandingConnect[firstOutstanding];
+    }
+
+    void popOutstanding() {
+        firstOutstanding = (firstOutstanding + 1) % MAX_OUTSTANDING;
+        outstanding--;
+    }
+
+    /** Accepts {@code lengthBytes} more body bytes; {@link #accepted} itself stays within half of the number circle. */
+    void acceptBody(long lengthBytes) {
+        acceptedMore = lengthBytes;
+        int step = (int) Math.min(acceptedMore, STEP);
+        accepted += step;
+        acceptedMore -= step;
+    }
+
+    /** Moves {@link #accepted} on when a long body comes near it. */
+    void extendAccepted(int seq) {
+        while (acceptedMore > 0 && TcpSeq.distance(seq, accepted) < NEAR) {
+            int step = (int) Math.min(acceptedMore, STEP);
+            accepted += step;
+            acceptedMore -= step;
+        }
+    }
+
+    /** Skips {@code lengthBytes} of response body; see {@link #acceptBody}. */
+    void skipResponse(long lengthBytes) {
+        responseMore = lengthBytes;
+        int step = (int) Math.min(responseMore, STEP);
+        responseNext += step;
+        responseMore -= step;
+    }
+
+    void extendResponse(int seq) {
+        while (responseMore > 0 && TcpSeq.distance(seq, responseNext) < NEAR) {
+            int step = (int) Math.min(responseMore, STEP);
+            responseNext += step;
+            responseMore -= step;
+        }
+    }
+
+    /** Whether every answer is complete and the client has acknowledged all of it: only then may a request move. */
+    boolean movable() {
+        return outstanding == 0 && !inResponseBody && responseMore == 0 && !awaitsUpgrade && clientAck == responseNext;
+    }
+
+    /** Whether the server's TCP can take a request again: alive, and with nothing outstanding in either direction. */
+    boolean reusable() {
+        return !kernelGone && !serverFin && kernelAck == accepted + inOffset && kernelNext == responseNext + ackOffset;
+    }
+}

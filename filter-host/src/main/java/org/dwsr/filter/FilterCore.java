@@ -1,0 +1,1140 @@
+package org.dwsr.filter;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.dwsr.config.DwsrConfig;
+import org.dwsr.config.ServerConfig;
+import org.dwsr.filter.FilterConnection.State;
+import org.dwsr.http.RequestHead;
+import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.FrameFlyweight;
+import org.dwsr.packet.MigrationTag;
+import org.dwsr.packet.TcpFlags;
+import org.dwsr.packet.TcpOptions;
+import org.dwsr.packet.TcpSeq;
+import org.dwsr.stream.ReassemblyBuffer;
+import org.dwsr.switching.CounterSink;
+import org.dwsr.switching.RequestClassifier;
+import org.dwsr.table.LongKeyedTable;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The host filter of one server (paper figure 10, right): frames and time in, frames out.
+ *
+ * <p>It replays the handshake with the server's own TCP from one tagged request (paper figure 2, steps 6 to 9),
+ * masquerades sequence numbers both ways (step 10), keeps a server silent that may get its connection back (figure 6),
+ * renames session cookies (figure 7), and guards later requests.
+ *
+ * <pre>
+ *            | tagged request               | client segment          | RST tagged silence | server's segment
+ *  ----------+------------------------------+-------------------------+--------------------+-----------------
+ *  unknown   | REBUILDING                   | SYN: bounce; payload:   | -                  | drop, reset it
+ *            |                              | wait 5 ms, bounce       |                    |
+ *  REBUILDING| new fresh: anew; else gather | gather                  | end                | SYN-ACK: ACTIVE
+ *            |                              |                         |                    | RST: bounce as refused
+ *  ACTIVE    | new fresh: anew; else as     | guard: pass, hold or    | SILENT             | masquerade, rename
+ *            | client segment               | bounce (BOUNCED)        |                    |
+ *  BOUNCED   | ACTIVE (reuse) or REBUILDING | bounce                  | SILENT             | swallow; FIN: note
+ *  SILENT    | ACTIVE (reuse) or REBUILDING | payload: bounce         | end                | swallow; FIN: end
+ *  ENDED     | REBUILDING                   | pass                    | end                | pass
+ * </pre>
+ */
+public final class FilterCore implements PacketCore {
+    private static final long NANOS_PER_MS = 1_000_000L;
+    private static final long SYN_RETRY_NS = 200 * NANOS_PER_MS;
+    private static final long REBUILD_LIMIT_NS = 1_000 * NANOS_PER_MS;
+    private static final long SILENT_NS = 15_000 * NANOS_PER_MS;
+    private static final long BOUNCED_LIMIT_NS = 120_000 * NANOS_PER_MS;
+    private static final long LINGER_NS = 2_000 * NANOS_PER_MS;
+    private static final long IDLE_NS = 7_200_000 * NANOS_PER_MS;
+    private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
+    private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
+    private static final int MAX_RESENDS = 25;
+    private static final long SWEEP_NS = 250 * NANOS_PER_MS;
+    private static final int HELD_BYTES = RequestHead.MAX_HEAD_BYTES + 4096;
+    private static final int HELD_RESPONSE_BYTES = 1 << 17;
+    private static final int NEW_ISN_RANGE = 1 << 16;
+    private static final int MAX_HANDSHAKE_TRIES = 8;
+    private static final int MAX_CONNECTIONS = 1 << 19;
+    private static final int MAX_UNREPORTED = 1 << 16;
+    private static final int POOLED_BUFFERS = 256;
+
+    private final String serverName;
+    private final SegmentSender sender;
+    private final FilterCounters counters = new FilterCounters();
+    private final LongKeyedTable<FilterConnection> connections = new LongKeyedTable<>();
+    private final List<FilterConnection> armed = new ArrayList<>();
+    private final EarlySegments early = new EarlySegments();
+    private final ArrayDeque<ReassemblyBuffer> freeBuffers = new ArrayDeque<>();
+    private final FrameFlyweight frame = new FrameFlyweight();
+    private final TcpOptions options = new TcpOptions();
+    private final RequestGuard guard = new RequestGuard(counters);
+    private final ResponseReader responses = new ResponseReader(counters);
+    private final EarlySegments.Receiver bounceEarly = this::bounceEarly;
+    private long[] endedKeys = new long[64];
+    private int[] endedSeqs = new int[64];
+    private int ended;
+    private long sweptNs;
+    private @Nullable FilterSettings settings;
+
+    /** A filter for the server of that configured name; without configuration it passes only what is not TCP. */
+    public FilterCore(String serverName, FilterOutput output) {
+        this.serverName = serverName;
+        sender = new SegmentSender(output);
+    }
+
+    @Override
+    public void configure(DwsrConfig config, long nowNs) {
+        ServerConfig server = config.server(serverName);
+        if (server != null) {
+            settings = new FilterSettings(config, server);
+        }
+    }
+
+    // ---- from the network --------------------------------------------------------------------------------------
+
+    @Override
+    public int onNetworkFrame(ByteBuffer buf, int offset, int length, boolean partialChecksum, long nowNs) {
+        FrameFlyweight.Kind kind = frame.wrap(buf, offset, length, partialChecksum);
+        if (kind != FrameFlyweight.Kind.TCP) {
+            return FORWARD;
+        }
+        FilterSettings known = settings;
+        if (known == null) {
+            counters.increment(FilterCounter.DROPPED_UNCONFIGURED);
+            return DROP;
+        }
+        RequestClassifier classifier =
+                frame.ipDestination() == known.config.vip() ? known.classifier(frame.destinationPort()) : null;
+        boolean tagged = MigrationTag.isTag(frame.ethSource());
+        if (classifier == null) {
+            return tagged ? drop(FilterCounter.DROPPED_FORGED_TAG) : FORWARD;
+        }
+        long key = ConnectionKey.of(frame.ipSource(), frame.sourcePort(), frame.destinationPort());
+        FilterConnection c = connections.get(key);
+        if (tagged) {
+            return onTagged(known, classifier, key, c, nowNs);
+        }
+        if (frame.hasFlag(TcpFlags.SYN)) {
+            return bounceSyn(known, c);
+        }
+        if (c == null || isOfBouncedSyn(c)) {
+            return onUnknown(known, key, c, nowNs);
+        }
+        c.clientMac = frame.ethSource();
+        return onClientSegment(known, classifier, c, nowNs);
+    }
+
+    private int drop(FilterCounter reason) {
+        counters.increment(reason);
+        return DROP;
+    }
+
+    /** Every SYN is the web switch's to answer; whatever connection there was keeps its state. */
+    private int bounceSyn(FilterSettings known, @Nullable FilterConnection c) {
+        if (c != null) {
+            c.synBounced = true;
+            c.bouncedIsn = frame.seq();
+        }
+        counters.increment(FilterCounter.SYNS_BOUNCED);
+        frame.ethDestination(known.config.vmac());
+        return RETURN;
+    }
+
+    /** Tells whether a segment belongs to the connection whose SYN was bounced, not to the one we know. */
+    private boolean isOfBouncedSyn(FilterConnection c) {
+        return c.synBounced
+                && c.bouncedIsn + 1 != c.requestSeq
+                && Integer.compareUnsigned(TcpSeq.distance(c.bouncedIsn + 1, frame.seq()), NEW_ISN_RANGE) < 0
+                && !(TcpSeq.isBeforeOrAt(c.requestSeq, frame.seq()) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext));
+    }
+
+    private int onUnknown(FilterSettings known, long key, @Nullable FilterConnection c, long nowNs) {
+        if (frame.payloadLength() == 0) {
+            return drop(FilterCounter.DROPPED_UNKNOWN_ACK);
+        }
+        if (c != null) {
+            counters.increment(FilterCounter.UNKNOWN_BOUNCED);
+            frame.ethDestination(known.config.vmac());
+            return RETURN;
+        }
+        if (!early.offer(key, frame.buffer(), frame.offset(), frame.frameLength(), nowNs)) {
+            return drop(FilterCounter.DROPPED_EARLY_FULL);
+        }
+        return DROP;
+    }
+
+    private void bounceEarly(ByteBuffer buf, int offset, int length) {
+        FilterSettings known = settings;
+        if (known != null && frame.wrap(buf, offset, length, false) == FrameFlyweight.Kind.TCP) {
+            counters.increment(FilterCounter.UNKNOWN_BOUNCED);
+            frame.ethDestination(known.config.vmac());
+            sender.output().toNetwork(buf, offset, length);
+        }
+    }
+
+    // ---- tagged packets ----------------------------------------------------------------------------------------
+
+    private int onTagged(
+            FilterSettings known, RequestClassifier classifier, long key, @Nullable FilterConnection c, long nowNs) {
+        long tag = frame.ethSource();
+        frame.ethSource(known.config.vmac());
+        int kind = MigrationTag.kind(tag);
+        switch (kind) {
+            case MigrationTag.SILENCE:
+                return c != null && frame.hasFlag(TcpFlags.RST)
+                        ? onSilence(known, c, nowNs)
+                        : drop(FilterCounter.DROPPED_STALE_TAG);
+            case MigrationTag.CONFIRM:
+                if (c != null && c.awaitsConfirm) {
+                    c.awaitsConfirm = false;
+                    releaseHeld(c);
+                }
+                return DROP;
+            case MigrationTag.FRESH:
+            case MigrationTag.MOVED:
+            case MigrationTag.HELD:
+                return frame.payloadLength() > 0
+                        ? onTaggedRequest(known, classifier, key, c, tag, kind, nowNs)
+                        : drop(FilterCounter.DROPPED_STALE_TAG);
+            default:
+                return drop(FilterCounter.DROPPED_FORGED_TAG);
+        }
+    }
+
+    private int onTaggedRequest(
+            FilterSettings known,
+            RequestClassifier classifier,
+            long key,
+            @Nullable FilterConnection c,
+            long tag,
+            int kind,
+            long nowNs) {
+        if (c == null) {
+            if (connections.size() >= MAX_CONNECTIONS) {
+                return drop(FilterCounter.DROPPED_TABLE_FULL);
+            }
+            FilterConnection created = new FilterConnection(key);
+            connections.put(key, created);
+            return rebuild(known, created, tag, nowNs);
+        }
+        boolean duplicate = c.freshKnown && c.freshSeq == frame.seq();
+        if (kind == MigrationTag.FRESH && !duplicate) {
+            return replace(known, c, tag, nowNs);
+        }
+        if (c.state == State.REBUILDING || c.state == State.ACTIVE) {
+            if (kind == MigrationTag.HELD && c.state == State.ACTIVE) {
+                confirm(known, c);
+            }
+            return onClientSegment(known, classifier, c, nowNs);
+        }
+        boolean stale = TcpSeq.isBefore(frame.seq(), c.accepted) || kind == MigrationTag.FRESH;
+        if (stale) {
+            return drop(FilterCounter.DROPPED_STALE_TAG);
+        }
+        if (c.state != State.ENDED && c.reusable()) {
+            return switchBack(known, classifier, c, tag, nowNs);
+        }
+        return replace(known, c, tag, nowNs);
+    }
+
+    /** A new connection on the ports of an old one, or an old one whose TCP cannot be used again. */
+    private int replace(FilterSettings known, FilterConnection c, long tag, long nowNs) {
+        boolean kernelLives = c.state != State.ENDED && c.state != State.REBUILDING && !c.kernelGone;
+        if (kernelLives) {
+            sender.control(known, c, c.kernelAck, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
+        }
+        releaseHeld(c);
+        FilterConnection created = new FilterConnection(c.key);
+        created.clientMac = c.clientMac;
+        connections.put(c.key, created);
+        return rebuild(known, created, tag, nowNs);
+    }
+
+    /** Paper figure 2, step 6: the request carries all the state the server's TCP needs. */
+    private int rebuild(FilterSettings known, FilterConnection c, long tag, long nowNs) {
+        counters.increment(FilterCounter.REBUILDS_STARTED);
+        c.state = State.REBUILDING;
+        takeTag(c, tag);
+        if (MigrationTag.kind(tag) == MigrationTag.FRESH) {
+            c.freshKnown = true;
+            c.freshSeq = frame.seq();
+        }
+        c.rebuildSinceNs = nowNs;
+        c.resendAtNs = nowNs + SYN_RETRY_NS;
+        c.seenNs = nowNs;
+        ReassemblyBuffer held = hold(c, frame.seq());
+        insertFrame(held);
+        early.release(c.key, (buf, offset, length) -> {
+            if (frame.wrap(buf, offset, length, false) == FrameFlyweight.Kind.TCP) {
+                c.clientMac = frame.ethSource();
+                insertFrame(held);
+            }
+        });
+        arm(c);
+        sender.syn(known, c);
+        return DROP;
+    }
+
+    private void takeTag(FilterConnection c, long tag) {
+        c.tag = tag;
+        c.requestSeq = frame.seq();
+        c.accepted = frame.seq();
+        c.acceptedMore = 0;
+        c.inChunked = false;
+        c.clientNext = frame.seq() + frame.seqLength();
+        c.clientAck = frame.ack();
+        c.clientWindow = frame.window();
+        c.responseNext = frame.ack();
+        c.responseMore = 0;
+        c.inResponseBody = false;
+        c.tagAccepted = true;
+        c.tagContentType = MigrationTag.contentType(tag);
+        c.wantsMove = false;
+        c.heldAcknowledged = false;
+        c.synBounced = false;
+        c.requestPatches.forgetBefore(c.accepted);
+        c.responsePatches.forgetBefore(c.responseNext);
+    }
+
+    /** Paper figure 6, step 36: the same TCP goes on, with new offsets in both directions. */
+    private int switchBack(
+            FilterSettings known, RequestClassifier classifier, FilterConnection c, long tag, long nowNs) {
+        counters.increment(FilterCounter.SWITCH_BACKS);
+        if (!c.awaitsConfirm) {
+            releaseHeld(c);
+        }
+        c.awaitsConfirm = false;
+        takeTag(c, tag);
+        c.inOffset = c.kernelAck - frame.seq();
+        c.ackOffset = c.kernelNext - frame.ack();
+        c.state = State.ACTIVE;
+        c.seenNs = nowNs;
+        if (MigrationTag.kind(tag) == MigrationTag.HELD) {
+            confirm(known, c);
+        }
+        return onClientSegment(known, classifier, c, nowNs);
+    }
+
+    private void confirm(FilterSettings known, FilterConnection c) {
+        counters.increment(FilterCounter.CONFIRMS_SENT);
+        sender.bounce(known, c, MigrationTag.CONFIRM, c.requestSeq, c.clientAck, frame.buffer(), 0, 0, false);
+    }
+
+    /** Paper section III-A: the first silence begins the silent mode, the second ends the connection at once. */
+    private int onSilence(FilterSettings known, FilterConnection c, long nowNs) {
+        counters.increment(FilterCounter.SILENCES);
+        switch (c.state) {
+            case ACTIVE:
+                quiet(known, c);
+                becomeSilent(c, nowNs);
+                break;
+            case BOUNCED:
+                becomeSilent(c, nowNs);
+                break;
+            case SILENT:
+                counters.increment(FilterCounter.SILENT_ENDED_BY_SILENCE);
+                endKernel(known, c);
+                forget(c);
+                break;
+            case REBUILDING:
+                endKernel(known, c);
+                forget(c);
+                break;
+            case ENDED:
+                forget(c);
+                break;
+        }
+        return DROP;
+    }
+
+    private void becomeSilent(FilterConnection c, long nowNs) {
+        if (c.kernelGone && !c.awaitsConfirm) {
+            forget(c);
+            return;
+        }
+        c.state = State.SILENT;
+        c.silentUntilNs = nowNs + SILENT_NS;
+    }
+
+    /** Gives the server's TCP the last acknowledgment it is owed, so that it has nothing to repeat while silent. */
+    private void quiet(FilterSettings known, FilterConnection c) {
+        if (!c.kernelGone) {
+            sender.control(known, c, c.kernelAck, c.clientAck + c.ackOffset, TcpFlags.ACK);
+        }
+    }
+
+    private void endKernel(FilterSettings known, FilterConnection c) {
+        if (!c.kernelGone) {
+            c.kernelGone = true;
+            int seq = c.state == State.REBUILDING ? c.requestSeq : c.kernelAck;
+            sender.control(known, c, seq, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
+        }
+    }
+
+    // ---- client segments ---------------------------------------------------------------------------------------
+
+    private int onClientSegment(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
+        c.seenNs = nowNs;
+        switch (c.state) {
+            case REBUILDING:
+                return onSegmentWhileRebuilding(c);
+            case ACTIVE:
+                return onActiveSegment(known, classifier, c, nowNs);
+            case BOUNCED:
+                return onSegmentAfterBounce(known, c, true);
+            case SILENT:
+                return onSegmentAfterBounce(known, c, false);
+            case ENDED:
+                masqueradeIn(c, frame.seq());
+                return FORWARD;
+        }
+        return DROP;
+    }
+
+    private int onSegmentWhileRebuilding(FilterConnection c) {
+        if (frame.hasFlag(TcpFlags.RST)) {
+            return drop(FilterCounter.DROPPED_REBUILDING);
+        }
+        noteClient(c);
+        ReassemblyBuffer held = c.held;
+        if (held != null) {
+            insertFrame(held);
+        }
+        return DROP;
+    }
+
+    private void noteClient(FilterConnection c) {
+        int end = frame.seq() + frame.seqLength();
+        c.clientNext = TcpSeq.latest(c.clientNext, end);
+        c.clientWindow = frame.window();
+        boolean plausible = TcpSeq.isBeforeOrAt(frame.ack() + c.ackOffset, c.kernelNext);
+        if (frame.hasFlag(TcpFlags.ACK) && plausible && TcpSeq.isAfter(frame.ack(), c.clientAck)) {
+            c.clientAck = frame.ack();
+            if (!c.responsePatches.isEmpty()) {
+                c.responsePatches.forgetBefore(c.clientAck);
+            }
+        }
+    }
+
+    /** Before the web switch has answered a bounce everything goes there; afterwards only what it must still see. */
+    private int onSegmentAfterBounce(FilterSettings known, FilterConnection c, boolean beforeSilence) {
+        if (frame.hasFlag(TcpFlags.RST)) {
+            boolean exact =
+                    TcpSeq.isAtOrAfter(frame.seq(), c.accepted) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
+            if (exact) {
+                endKernel(known, c);
+                reportEnded(c);
+                forget(c);
+            }
+            return DROP;
+        }
+        int length = frame.seqLength();
+        if (length > 0 && TcpSeq.isBefore(frame.seq(), c.accepted)) {
+            return drop(FilterCounter.DROPPED_STALE_SEGMENT);
+        }
+        c.clientNext = TcpSeq.latest(c.clientNext, frame.seq() + length);
+        if (length == 0 && !beforeSilence) {
+            return DROP;
+        }
+        return bounceFrame(known, c);
+    }
+
+    private int bounceFrame(FilterSettings known, FilterConnection c) {
+        counters.increment(FilterCounter.SEGMENTS_BOUNCED);
+        frame.ethDestination(known.config.vmac());
+        frame.ethSource(SegmentSender.tag(c, MigrationTag.MOVED));
+        return RETURN;
+    }
+
+    private int onActiveSegment(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
+        if (frame.hasFlag(TcpFlags.RST)) {
+            return onClientReset(c);
+        }
+        noteClient(c);
+        int seq = frame.seq();
+        int payload = frame.payloadLength();
+        int end = seq + payload;
+        boolean fin = frame.hasFlag(TcpFlags.FIN);
+        if (payload == 0 && !fin) {
+            masqueradeIn(c, seq);
+            if (c.held != null) {
+                release(known, classifier, c, nowNs);
+            }
+            return c.state == State.ACTIVE ? FORWARD : DROP;
+        }
+        ReassemblyBuffer held = c.held;
+        if (held == null || TcpSeq.isBeforeOrAt(end, held.base()) && !fin) {
+            if (RequestGuard.passes(c, end)) {
+                return pass(c, end, fin);
+            }
+            if (held == null && seq == c.accepted) {
+                return guardWholeFrame(known, classifier, c, end, fin, nowNs);
+            }
+        }
+        return holdFrame(known, classifier, c, nowNs);
+    }
+
+    private int onClientReset(FilterConnection c) {
+        boolean exact = TcpSeq.isAtOrAfter(frame.seq(), c.kernelAck - c.inOffset)
+                && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
+        int seq = exact ? c.kernelAck - c.inOffset : frame.seq();
+        masqueradeIn(c, seq);
+        if (exact) {
+            finish(c);
+        }
+        return FORWARD;
+    }
+
+    /** The whole segment belongs to accepted requests: on to the server, masqueraded (paper figure 2, step 12). */
+    private int pass(FilterConnection c, int end, boolean fin) {
+        if (fin) {
+            c.clientFin = true;
+            c.clientFinSeq = end;
+        }
+        if (!c.requestPatches.isEmpty()) {
+            c.requestPatches.apply(frame, frame.seq());
+        }
+        masqueradeIn(c, frame.seq());
+        return FORWARD;
+    }
+
+    /** The common case: one segment that starts the next request, and nothing is held. */
+    private int guardWholeFrame(
+            FilterSettings known, RequestClassifier classifier, FilterConnection c, int end, boolean fin, long nowNs) {
+        RequestGuard.Stop stop =
+                guard.read(known, classifier, c, frame.buffer(), frame.payloadOffset(), frame.payloadLength());
+        if (stop == RequestGuard.Stop.ALL_ACCEPTED) {
+            return pass(c, end, fin);
+        }
+        boolean whole = c.accepted == frame.seq();
+        boolean current = frame.ack() == c.clientAck;
+        if (stop == RequestGuard.Stop.ELSEWHERE && whole && current && c.movable()) {
+            counters.increment(FilterCounter.REQUESTS_BOUNCED);
+            c.state = State.BOUNCED;
+            c.silentUntilNs = nowNs + BOUNCED_LIMIT_NS;
+            quiet(known, c);
+            return bounceFrame(known, c);
+        }
+        int passed = TcpSeq.distance(frame.seq(), c.accepted);
+        if (passed > 0) {
+            sender.stream(known, c, frame.seq(), c.clientAck, frame.buffer(), frame.payloadOffset(), passed, false);
+        }
+        ReassemblyBuffer held = hold(c, c.accepted);
+        insertFrame(held);
+        afterStop(known, classifier, c, stop, nowNs);
+        return DROP;
+    }
+
+    private int holdFrame(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
+        ReassemblyBuffer held = c.held;
+        if (held == null) {
+            held = hold(c, c.accepted);
+        }
+        insertFrame(held);
+        c.heldAtNs = nowNs;
+        // The segment's payload waits, its acknowledgment must not: the server may be blocked on it.
+        sender.control(known, c, c.kernelAck, c.clientAck + c.ackOffset, TcpFlags.ACK);
+        release(known, classifier, c, nowNs);
+        return DROP;
+    }
+
+    private void insertFrame(ReassemblyBuffer held) {
+        held.insert(frame.seq(), frame.buffer(), frame.payloadOffset(), frame.payloadLength());
+        if (frame.hasFlag(TcpFlags.FIN)) {
+            held.fin(frame.seq() + frame.payloadLength());
+        }
+    }
+
+    private ReassemblyBuffer hold(FilterConnection c, int base) {
+        ReassemblyBuffer held = freeBuffers.poll();
+        if (held == null) {
+            held = new ReassemblyBuffer(HELD_BYTES, base);
+        } else {
+            held.reset(base);
+        }
+        c.held = held;
+        counters.increment(FilterCounter.REQUESTS_HELD);
+        return held;
+    }
+
+    private void releaseHeld(FilterConnection c) {
+        ReassemblyBuffer held = c.held;
+        if (held != null) {
+            c.held = null;
+            if (freeBuffers.size() < POOLED_BUFFERS) {
+                freeBuffers.add(held);
+            }
+        }
+        c.wantsMove = false;
+        c.heldAcknowledged = false;
+    }
+
+    /** Looks again at held bytes: passes what is accepted by now, moves what can move. */
+    private void release(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
+        ReassemblyBuffer held = c.held;
+        if (held == null || c.state != State.ACTIVE) {
+            return;
+        }
+        if (c.wantsMove && !c.closing) {
+            tryMove(known, c, held, nowNs);
+            return;
+        }
+        RequestGuard.Stop stop = RequestGuard.Stop.ALL_ACCEPTED;
+        int end = held.end();
+        if (!RequestGuard.passes(c, end)) {
+            int from = TcpSeq.distance(held.base(), c.accepted);
+            stop = guard.read(known, classifier, c, held.bytes(), from, held.length() - from);
+        }
+        int count = c.pinned ? held.length() : Math.min(held.length(), TcpSeq.distance(held.base(), c.accepted));
+        boolean fin = count == held.length() && held.finished() && stop == RequestGuard.Stop.ALL_ACCEPTED;
+        if (count > 0 || fin) {
+            sender.stream(known, c, held.base(), c.clientAck, held.bytes(), 0, count, fin);
+            held.discard(count);
+        }
+        if (fin) {
+            c.clientFin = true;
+            c.clientFinSeq = held.base();
+        }
+        if (held.length() == 0 && !held.hasGap()) {
+            releaseHeld(c);
+        } else {
+            afterStop(known, classifier, c, stop, nowNs);
+        }
+    }
+
+    private void afterStop(
+            FilterSettings known,
+            RequestClassifier classifier,
+            FilterConnection c,
+            RequestGuard.Stop stop,
+            long nowNs) {
+        c.heldAtNs = nowNs;
+        arm(c);
+        ReassemblyBuffer held = c.held;
+        if (stop == RequestGuard.Stop.ELSEWHERE && held != null) {
+            if (c.closing) {
+                // Nothing is bounced any more: the server gets it as the client sent it, and closes.
+                c.pinned = true;
+                release(known, classifier, c, nowNs);
+            } else {
+                c.wantsMove = true;
+                tryMove(known, c, held, nowNs);
+            }
+        }
+    }
+
+    /** Moves a held request once its connection may move: paper figure 5 from the filter's side. */
+    private void tryMove(FilterSettings known, FilterConnection c, ReassemblyBuffer held, long nowNs) {
+        if (!c.movable()) {
+            return;
+        }
+        counters.increment(FilterCounter.REQUESTS_BOUNCED);
+        c.state = State.BOUNCED;
+        c.silentUntilNs = nowNs + BOUNCED_LIMIT_NS;
+        quiet(known, c);
+        bounceHeld(known, c, held, c.heldAcknowledged ? MigrationTag.HELD : MigrationTag.MOVED);
+        if (c.heldAcknowledged) {
+            c.awaitsConfirm = true;
+            c.resends = 0;
+            c.resendAtNs = nowNs + CONFIRM_NS;
+            arm(c);
+        } else {
+            releaseHeld(c);
+        }
+    }
+
+    private void bounceHeld(FilterSettings known, FilterConnection c, ReassemblyBuffer held, int kind) {
+        sender.bounce(known, c, kind, held.base(), c.clientAck, held.bytes(), 0, held.length(), held.finished());
+    }
+
+    private void masqueradeIn(FilterConnection c, int clientSeq) {
+        frame.seq(clientSeq + c.inOffset);
+        if (!frame.hasFlag(TcpFlags.ACK)) {
+            return;
+        }
+        frame.ack(frame.ack() + c.ackOffset);
+        if (c.ackOffset != 0 && frame.optionsLength() > 0) {
+            moveSack(c.ackOffset);
+        }
+    }
+
+    private void moveSack(int offset) {
+        options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
+        int at = options.sackOffset();
+        for (int i = 0; i < options.sackBlocks() * 2; i++) {
+            frame.set32(at + 4 * i, frame.buffer().getInt(at + 4 * i) + offset);
+        }
+    }
+
+    // ---- from the server ---------------------------------------------------------------------------------------
+
+    @Override
+    public int onHostFrame(ByteBuffer buf, int offset, int length, boolean partialChecksum, long nowNs) {
+        FrameFlyweight.Kind kind = frame.wrap(buf, offset, length, partialChecksum);
+        if (kind != FrameFlyweight.Kind.TCP) {
+            return FORWARD;
+        }
+        FilterSettings known = settings;
+        if (known == null) {
+            counters.increment(FilterCounter.DROPPED_UNCONFIGURED);
+            return DROP;
+        }
+        RequestClassifier classifier =
+                frame.ipSource() == known.config.vip() ? known.classifier(frame.sourcePort()) : null;
+        if (classifier == null) {
+            return MigrationTag.isTag(frame.ethSource()) ? drop(FilterCounter.DROPPED_FORGED_TAG) : FORWARD;
+        }
+        long key = ConnectionKey.of(frame.ipDestination(), frame.destinationPort(), frame.sourcePort());
+        FilterConnection c = connections.get(key);
+        if (c == null) {
+            return onStrayHostFrame(known, key);
+        }
+        c.seenNs = nowNs;
+        switch (c.state) {
+            case REBUILDING:
+                return onHandshakeFrame(known, classifier, c, nowNs);
+            case ACTIVE:
+                return onResponse(known, classifier, c, nowNs);
+            case BOUNCED:
+            case SILENT:
+                return onSilentHostFrame(known, c);
+            case ENDED:
+                masqueradeOut(c);
+                return FORWARD;
+        }
+        return DROP;
+    }
+
+    /** A connection the filter has forgotten (it was restarted): the client must not hear of it in numbers it does not
+     * know, and the server should stop. */
+    private int onStrayHostFrame(FilterSettings known, long key) {
+        if (!frame.hasFlag(TcpFlags.RST) && frame.hasFlag(TcpFlags.ACK)) {
+            counters.increment(FilterCounter.STRAY_HOST_RESET);
+            sender.control(known, new FilterConnection(key), frame.ack(), 0, TcpFlags.RST);
+        }
+        return DROP;
+    }
+
+    /** Paper figure 2, steps 7 to 9. */
+    private int onHandshakeFrame(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
+        boolean ours = frame.ack() == c.requestSeq;
+        if (frame.hasFlag(TcpFlags.RST)) {
+            if (ours) {
+                refuse(known, c);
+            }
+            return DROP;
+        }
+        if (!frame.hasFlag(TcpFlags.SYN) || !ours) {
+            clearOldSocket(known, c);
+            return DROP;
+        }
+        counters.increment(FilterCounter.REBUILDS_DONE);
+        options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
+        c.kernelScale = options.windowScale();
+        c.clientMac = frame.ethDestination();
+        c.inOffset = 0;
+        c.ackOffset = frame.seq() + 1 - c.responseNext;
+        c.kernelNext = frame.seq() + 1;
+        c.kernelAck = frame.ack();
+        c.kernelWindow = frame.window();
+        c.state = State.ACTIVE;
+        sender.control(known, c, c.requestSeq, c.kernelNext, TcpFlags.ACK);
+        if (MigrationTag.kind(c.tag) == MigrationTag.HELD) {
+            confirm(known, c);
+        }
+        release(known, classifier, c, nowNs);
+        return DROP;
+    }
+
+    /** An old socket or TIME_WAIT answers the replayed SYN with a bare ACK; an RST with that very number clears it. */
+    private void clearOldSocket(FilterSettings known, FilterConnection c) {
+        if (++c.handshakeTries > MAX_HANDSHAKE_TRIES) {
+            refuse(known, c);
+            return;
+        }
+        counters.increment(FilterCounter.OLD_SOCKETS_CLEARED);
+        sender.control(known, c, frame.ack(), 0, TcpFlags.RST);
+        sender.syn(known, c);
+    }
+
+    /** The server does not take it: the web switch looks for another. */
+    private void refuse(FilterSettings known, FilterConnection c) {
+        counters.increment(FilterCounter.REBUILDS_REFUSED);
+        ReassemblyBuffer held = c.held;
+        if (held != null) {
+            bounceHeld(known, c, held, MigrationTag.REFUSED);
+        }
+        forget(c);
+    }
+
+    private int onResponse(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
+        if (frame.hasFlag(TcpFlags.SYN)) {
+            return DROP;
+        }
+        noteKernel(c);
+        if (frame.hasFlag(TcpFlags.RST)) {
+            masqueradeOut(c);
+            finish(c);
+            return FORWARD;
+        }
+        int seq = frame.seq() - c.ackOffset;
+        int payload = frame.payloadLength();
+        boolean fin = frame.hasFlag(TcpFlags.FIN);
+        int verdict = FORWARD;
+        if (payload > 0 && !c.pinned) {
+            verdict = onResponsePayload(known, classifier, c, seq, payload, fin);
+        } else if (fin && c.heldResponse != null) {
+            flushResponse(known, c);
+        }
+        if (fin) {
+            c.serverFin = true;
+            c.closing = true;
+            c.serverFinSeq = seq + payload;
+        }
+        if (c.pinned && c.heldResponse != null) {
+            flushResponse(known, c);
+        }
+        if (c.held != null && (c.closing || c.pinned || !c.awaitsUpgrade)) {
+            releaseAfterResponse(known, classifier, c, nowNs);
+        }
+        if (verdict == FORWARD) {
+            if (!c.responsePatches.isEmpty()) {
+                c.responsePatches.apply(frame, seq);
+            }
+            masqueradeOut(c);
+        }
+        endWhenClosed(c, nowNs);
+        return verdict;
+    }
+
+    private void releaseAfterResponse(
+            FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
+        if (c.pinned || c.wantsMove && c.closing) {
+            c.pinned = true;
+            release(known, classifier, c, nowNs);
+        } else if (!c.wantsMove) {
+            release(known, classifier, c, nowNs);
+        }
+    }
+
+    private void noteKernel(FilterConnection c) {
+        if (frame.hasFlag(TcpFlags.ACK) && TcpSeq.isAfter(frame.ack(), c.kernelAck)) {
+            c.kernelAck = frame.ack();
+            if (!c.requestPatches.isEmpty()) {
+                c.requestPatches.forgetBefore(c.kernelAck - c.inOffset);
+            }
+        }
+        c.kernelNext = TcpSeq.latest(c.kernelNext, frame.seq() + frame.seqLength());
+        c.kernelWindow = promisedWindow(c, frame.window());
+    }
+
+    private int onResponsePayload(
+            FilterSettings known, RequestClassifier classifier, FilterConnection c, int seq, int payload, boolean fin) {
+        int end = seq + payload;
+        ReassemblyBuffer held = c.heldResponse;
+        if (held != null) {
+            held.insert(seq, frame.buffer(), frame.payloadOffset(), payload);
+            readHeldResponse(known, classifier, c, held, fin);
+            return DROP;
+        }
+        c.extendResponse(end);
+        if (TcpSeq.isBeforeOrAt(end, c.responseNext)) {
+            return FORWARD;
+        }
+        int from = TcpSeq.distance(seq, c.responseNext);
+        if (from < 0) {
+            return drop(FilterCounter.DROPPED_RESPONSE_GAP);
+        }
+        boolean complete =
+                responses.read(known, classifier, c, frame.buffer(), frame.payloadOffset() + from, payload - from);
+        if (complete) {
+            return FORWARD;
+        }
+        counters.increment(FilterCounter.RESPONSE_HEADS_HELD);
+        int passed = TcpSeq.distance(seq, c.responseNext);
+        if (passed > 0) {
+            sender.toClient(
+                    known, c, seq, frame.ack() - c.inOffset, frame.buffer(), frame.payloadOffset(), passed, false);
+        }
+        held = new ReassemblyBuffer(HELD_RESPONSE_BYTES, c.responseNext);
+        held.insert(seq, frame.buffer(), frame.payloadOffset(), payload);
+        c.heldResponse = held;
+        if (fin) {
+            held.fin(end);
+            flushResponse(known, c);
+        }
+        return DROP;
+    }
+
+    private void readHeldResponse(
+            FilterSettings known,
+            RequestClassifier classifier,
+            FilterConnection c,
+            ReassemblyBuffer held,
+            boolean fin) {
+        if (fin) {
+            held.fin(frame.seq() - c.ackOffset + frame.payloadLength());
+        }
+        boolean full = held.length() == held.capacity();
+        if (full) {
+            responses.pin(c);
+        }
+        boolean complete = responses.read(known, classifier, c, held.bytes(), 0, held.length());
+        if (complete || held.finished()) {
+            flushResponse(known, c);
+        }
+    }
+
+    private void flushResponse(FilterSettings known, FilterConnection c) {
+        ReassemblyBuffer held = c.heldResponse;
+        if (held == null) {
+            return;
+        }
+        c.heldResponse = null;
+        int ack = c.kernelAck - c.inOffset;
+        sender.toClient(known, c, held.base(), ack, held.bytes(), 0, held.length(), held.finished());
+    }
+
+    private int onSilentHostFrame(FilterSettings known, FilterConnection c) {
+        counters.increment(FilterCounter.SILENT_SWALLOWED);
+        if (frame.hasFlag(TcpFlags.ACK) && TcpSeq.isAfter(frame.ack(), c.kernelAck)) {
+            c.kernelAck = frame.ack();
+        }
+        if (frame.hasFlag(TcpFlags.RST)) {
+            c.kernelGone = true;
+            forgetSilent(c);
+            return DROP;
+        }
+        int end = frame.seq() + frame.seqLength();
+        if (frame.hasFlag(TcpFlags.FIN) || TcpSeq.isAfter(end, c.kernelNext)) {
+            counters.increment(FilterCounter.SILENT_ENDED_BY_SERVER);
+            c.kernelNext = TcpSeq.latest(c.kernelNext, end);
+            endKernel(known, c);
+            forgetSilent(c);
+        }
+        return DROP;
+    }
+
+    private void forgetSilent(FilterConnection c) {
+        if (c.state == State.SILENT && !c.awaitsConfirm) {
+            forget(c);
+        }
+    }
+
+    private void masqueradeOut(FilterConnection c) {
+        frame.seq(frame.seq() - c.ackOffset);
+        if (frame.hasFlag(TcpFlags.ACK)) {
+            frame.ack(frame.ack() - c.inOffset);
+            if (c.inOffset != 0 && frame.optionsLength() > 0) {
+                moveSack(-c.inOffset);
+            }
+        }
+        int promised = promisedWindow(c, frame.window());
+        if (promised != frame.window()) {
+            frame.window(promised);
+        }
+    }
+
+    /** The window field in the scale the web switch promised the client, which need not be the server's own. */
+    private static int promisedWindow(FilterConnection c, int window) {
+        int promised = MigrationTag.serverScale(c.tag);
+        int own = c.kernelScale == TcpOptions.NO_WINDOW_SCALE ? 0 : c.kernelScale;
+        int wanted = promised == TcpOptions.NO_WINDOW_SCALE ? 0 : promised;
+        return own == wanted ? window : Math.min((int) ((long) window << own >> wanted), 0xffff);
+    }
+
+    // ---- ends --------------------------------------------------------------------------------------------------
+
+    private void endWhenClosed(FilterConnection c, long nowNs) {
+        if (c.state == State.ACTIVE
+                && c.clientFin
+                && c.serverFin
+                && TcpSeq.isAfter(c.kernelAck - c.inOffset, c.clientFinSeq)) {
+            c.state = State.ENDED;
+            c.silentUntilNs = nowNs + LINGER_NS;
+            releaseHeld(c);
+            reportEnded(c);
+        }
+    }
+
+    /** An RST of either side ends it for both. */
+    private void finish(FilterConnection c) {
+        reportEnded(c);
+        forget(c);
+    }
+
+    private void reportEnded(FilterConnection c) {
+        counters.increment(FilterCounter.CONNECTIONS_ENDED);
+        if (ended == MAX_UNREPORTED) {
+            return;
+        }
+        if (ended == endedKeys.length) {
+            endedKeys = Arrays.copyOf(endedKeys, ended * 2);
+            endedSeqs = Arrays.copyOf(endedSeqs, ended * 2);
+        }
+        endedKeys[ended] = c.key;
+        endedSeqs[ended] = c.requestSeq;
+        ended++;
+    }
+
+    private void forget(FilterConnection c) {
+        releaseHeld(c);
+        if (connections.get(c.key) == c) {
+            connections.remove(c.key);
+        }
+    }
+
+    // ---- time --------------------------------------------------------------------------------------------------
+
+    private void arm(FilterConnection c) {
+        if (!c.armed) {
+            c.armed = true;
+            armed.add(c);
+        }
+    }
+
+    @Override
+    public void onTick(long nowNs) {
+        FilterSettings known = settings;
+        if (known == null) {
+            return;
+        }
+        early.expire(nowNs, bounceEarly);
+        int size = armed.size();
+        int kept = 0;
+        for (int i = 0; i < size; i++) {
+            FilterConnection c = armed.get(i);
+            if (connections.get(c.key) == c && stillArmed(known, c, nowNs)) {
+                armed.set(kept++, c);
+            } else {
+                c.armed = false;
+            }
+        }
+        for (int i = size; i < armed.size(); i++) {
+            armed.set(kept++, armed.get(i));
+        }
+        while (armed.size() > kept) {
+            armed.remove(armed.size() - 1);
+        }
+        if (nowNs - sweptNs >= SWEEP_NS) {
+            sweptNs = nowNs;
+            sweep(known, nowNs);
+        }
+    }
+
+    private boolean stillArmed(FilterSettings known, FilterConnection c, long nowNs) {
+        if (c.state == State.REBUILDING) {
+            return rebuildTimer(known, c, nowNs);
+        }
+        if (c.state == State.ACTIVE && c.held != null) {
+            partialHeadTimer(known, c, nowNs);
+            return c.held != null;
+        }
+        return c.awaitsConfirm && confirmTimer(known, c, nowNs);
+    }
+
+    private boolean rebuildTimer(FilterSettings known, FilterConnection c, long nowNs) {
+        if (nowNs - c.rebuildSinceNs >= REBUILD_LIMIT_NS) {
+            refuse(known, c);
+            return false;
+        }
+        if (nowNs - c.resendAtNs >= 0) {
+            c.resendAtNs = nowNs + SYN_RETRY_NS;
+            sender.syn(known, c);
+        }
+        return true;
+    }
+
+    private void partialHeadTimer(FilterSettings known, FilterConnection c, long nowNs) {
+        ReassemblyBuffer held = c.held;
+        boolean due = held != null
+                && !c.wantsMove
+                && held.length() > 0
+                && c.outstanding < FilterConnection.MAX_OUTSTANDING
+                && nowNs - c.heldAtNs >= PARTIAL_HEAD_NS
+                && c.resendAtNs != c.heldAtNs;
+        if (due && held != null) {
+            c.resendAtNs = c.heldAtNs;
+            c.heldAcknowledged = true;
+            counters.increment(FilterCounter.PARTIAL_HEADS_ACKNOWLEDGED);
+            int seq = c.kernelNext - c.ackOffset;
+            sender.toClient(known, c, seq, held.end(), held.bytes(), 0, 0, false);
+        }
+    }
+
+    private boolean confirmTimer(FilterSettings known, FilterConnection c, long nowNs) {
+        ReassemblyBuffer held = c.held;
+        if (held == null) {
+            c.awaitsConfirm = false;
+            return false;
+        }
+        if (nowNs - c.resendAtNs >= 0) {
+            if (++c.resends > MAX_RESENDS) {
+                c.awaitsConfirm = false;
+                releaseHeld(c);
+                return false;
+            }
+            c.resendAtNs = nowNs + CONFIRM_NS;
+            counters.increment(FilterCounter.HELD_RESENT);
+            bounceHeld(known, c, held, MigrationTag.HELD);
+        }
+        return true;
+    }
+
+    private void sweep(FilterSettings known, long nowNs) {
+        for (int i = connections.capacity() - 1; i >= 0; i--) {
+            FilterConnection c = connections.slot(i);
+            if (c == null) {
+                continue;
+            }
+            boolean over = nowNs - c.silentUntilNs >= 0;
+            if (c.state == State.SILENT && over) {
+                counters.increment(FilterCounter.SILENT_ENDED_BY_TIME);
+                endKernel(known, c);
+                forget(c);
+            } else if (c.state == State.ENDED && over) {
+                forget(c);
+            } else if (c.state == State.BOUNCED && over || nowNs - c.seenNs >= IDLE_NS) {
+                counters.increment(FilterCounter.CONNECTIONS_EXPIRED);
+                endKernel(known, c);
+                reportEnded(c);
+                forget(c);
+            }
+        }
+    }
+
+    // ---- reports -----------------------------------------------------------------------------------------------
+
+    @Override
+    public void report(ReportSink sink, boolean full) {
+        for (int i = 0; i < ended; i++) {
+            sink.ended(endedKeys[i], endedSeqs[i]);
+        }
+        ended = 0;
+        if (!full) {
+            return;
+        }
+        for (int i = connections.capacity() - 1; i >= 0; i--) {
+            FilterConnection c = connections.slot(i);
+            if (c != null && (c.state == State.ACTIVE || c.state == State.BOUNCED || c.state == State.REBUILDING)) {
+                sink.live(c.key, c.tag, c.clientMac);
+            }
+        }
+    }
+
+    @Override
+    public void counters(CounterSink sink) {
+        counters.report(sink);
+        sink.counter("connections", connections.size());
+        int silent = 0;
+        for (int i = connections.capacity() - 1; i >= 0; i--) {
+            FilterConnection c = connections.slot(i);
+            silent += c != null && c.state == State.SILENT ? 1 : 0;
+        }
+        sink.counter("silent_connections", silent);
+    }
+}

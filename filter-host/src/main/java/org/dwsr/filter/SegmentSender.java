@@ -1,0 +1,162 @@
+package org.dwsr.filter;
+
+import java.nio.ByteBuffer;
+import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.MigrationTag;
+import org.dwsr.packet.MssClass;
+import org.dwsr.packet.SegmentBuilder;
+import org.dwsr.packet.TcpFlags;
+import org.dwsr.packet.TcpOptions;
+
+/** Writes the segments the filter itself sends: into the server's TCP, to the client, and to the web switch. */
+final class SegmentSender {
+    private static final int SEGMENT = 1448;
+    private static final int WINDOW = 65_535;
+
+    private final FilterOutput output;
+    private final SegmentBuilder builder = new SegmentBuilder();
+
+    SegmentSender(FilterOutput output) {
+        this.output = output;
+    }
+
+    FilterOutput output() {
+        return output;
+    }
+
+    /**
+     * Sends the replayed SYN (paper figure 2, step 6), with the options the tag carries. Twice, because a handshake
+     * that takes microseconds would give the server's congestion control a minimum round trip time to match; after a
+     * repeated SYN it takes no sample.
+     */
+    void syn(FilterSettings settings, FilterConnection c) {
+        for (int i = 0; i < 2; i++) {
+            builder.start().mss(MssClass.bytes(MigrationTag.mssClass(c.tag)));
+            if (MigrationTag.sack(c.tag)) {
+                builder.sackPermitted();
+            }
+            int scale = MigrationTag.clientScale(c.tag);
+            if (scale != TcpOptions.NO_WINDOW_SCALE) {
+                builder.windowScale(scale);
+            }
+            toHost(settings, c, c.requestSeq - 1, 0, TcpFlags.SYN, WINDOW);
+        }
+    }
+
+    /** Sends a bare segment into the server's TCP, in its own numbers. */
+    void control(FilterSettings settings, FilterConnection c, int kernelSeq, int kernelAck, int flags) {
+        builder.start();
+        toHost(settings, c, kernelSeq, kernelAck, flags, c.clientWindow);
+    }
+
+    /** Sends stream bytes into the server's TCP; {@code seq} and {@code ack} in the client's numbers. */
+    void stream(
+            FilterSettings settings,
+            FilterConnection c,
+            int seq,
+            int ack,
+            ByteBuffer bytes,
+            int offset,
+            int length,
+            boolean fin) {
+        c.requestPatches.apply(bytes, offset, length, seq);
+        int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        int at = 0;
+        do {
+            int count = Math.min(segment, length - at);
+            boolean last = at + count == length;
+            builder.start().payload(bytes, offset + at, count);
+            int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
+            toHost(settings, c, seq + at + c.inOffset, ack + c.ackOffset, flags, c.clientWindow);
+            at += count;
+        } while (at < length);
+    }
+
+    private void toHost(FilterSettings settings, FilterConnection c, int seq, int ack, int flags, int window) {
+        ByteBuffer frame = builder.build(
+                settings.server.mac(),
+                settings.config.vmac(),
+                ConnectionKey.clientAddress(c.key),
+                settings.config.vip(),
+                ConnectionKey.clientPort(c.key),
+                ConnectionKey.servicePort(c.key),
+                seq,
+                ack,
+                flags,
+                window);
+        output.toHost(frame, 0, builder.length());
+    }
+
+    /** Sends a bare ACK, or response bytes, to the client, in its numbers. */
+    void toClient(
+            FilterSettings settings,
+            FilterConnection c,
+            int seq,
+            int ack,
+            ByteBuffer bytes,
+            int offset,
+            int length,
+            boolean fin) {
+        c.responsePatches.apply(bytes, offset, length, seq);
+        int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        int at = 0;
+        do {
+            int count = Math.min(segment, length - at);
+            boolean last = at + count == length;
+            builder.start().payload(bytes, offset + at, count);
+            int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
+            ByteBuffer frame = builder.build(
+                    c.clientMac,
+                    settings.server.mac(),
+                    settings.config.vip(),
+                    ConnectionKey.clientAddress(c.key),
+                    ConnectionKey.servicePort(c.key),
+                    ConnectionKey.clientPort(c.key),
+                    seq + at,
+                    ack,
+                    flags,
+                    c.kernelWindow);
+            output.toNetwork(frame, 0, builder.length());
+            at += count;
+        } while (at < length);
+    }
+
+    /** Sends request bytes to the web switch, tagged, in the client's numbers. */
+    void bounce(
+            FilterSettings settings,
+            FilterConnection c,
+            int kind,
+            int seq,
+            int ack,
+            ByteBuffer bytes,
+            int offset,
+            int length,
+            boolean fin) {
+        int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        int at = 0;
+        do {
+            int count = Math.min(segment, length - at);
+            boolean last = at + count == length;
+            builder.start().payload(bytes, offset + at, count);
+            int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
+            ByteBuffer frame = builder.build(
+                    settings.config.vmac(),
+                    tag(c, kind),
+                    ConnectionKey.clientAddress(c.key),
+                    settings.config.vip(),
+                    ConnectionKey.clientPort(c.key),
+                    ConnectionKey.servicePort(c.key),
+                    seq + at,
+                    ack,
+                    flags,
+                    c.clientWindow);
+            output.toNetwork(frame, 0, builder.length());
+            at += count;
+        } while (at < length);
+    }
+
+    /** The tag of a connection for the way to the web switch. */
+    static long tag(FilterConnection c, int kind) {
+        return MigrationTag.with(c.tag, MigrationTag.contentType(c.tag), kind);
+    }
+}

@@ -1,0 +1,53 @@
+package org.dwsr.filter.host;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import org.dwsr.packet.ConnectionKey;
+import org.junit.jupiter.api.Test;
+
+class ConnectionReportTest {
+    @Test
+    void shouldWriteDocumentedShapeWhenEverythingIsTold() {
+        ConnectionReport report = new ConnectionReport();
+        report.live(ConnectionKey.of(0x0a000001, 40000, 80), 0xd652_0000_0001L, 0x0200_0000_0001L);
+        report.ended(ConnectionKey.of(0xc0a801fe, 65535, 8080), -1);
+        report.counter("rebuilds", 7);
+        assertThat(new String(report.toJson("b00t", true), StandardCharsets.UTF_8))
+                .isEqualTo("{\"boot\":\"b00t\",\"full\":true,"
+                        + "\"live\":[{\"client\":\"10.0.0.1:40000\",\"port\":80,\"tag\":\"d6:52:00:00:00:01\","
+                        + "\"clientMac\":\"02:00:00:00:00:01\"}],"
+                        + "\"ended\":[{\"client\":\"192.168.1.254:65535\",\"port\":8080,\"seq\":4294967295}],"
+                        + "\"counters\":{\"rebuilds\":7}}");
+    }
+
+    @Test
+    void shouldKeepEveryEntryWhenThereAreMany() throws IOException {
+        ConnectionReport report = new ConnectionReport();
+        for (int i = 0; i < 1000; i++) {
+            report.live(i, i, i);
+            report.ended(i, i);
+        }
+        var tree = new ObjectMapper().readTree(report.toJson("b", false));
+        assertThat(tree.path("full").asBoolean()).isFalse();
+        assertThat(tree.path("live")).hasSize(1000);
+        assertThat(tree.path("ended")).hasSize(1000);
+        assertThat(tree.path("ended").get(999).path("seq").asInt()).isEqualTo(999);
+    }
+
+    @Test
+    void shouldPutOlderEndsFirstWhenTheyArePrepended() throws IOException {
+        ConnectionReport older = new ConnectionReport();
+        older.ended(1, 1);
+        older.ended(2, 2);
+        ConnectionReport newer = new ConnectionReport();
+        newer.ended(3, 3);
+        newer.prependEnded(older);
+        newer.ended(4, 4);
+        assertThat(new ObjectMapper().readTree(newer.toJson("b", false)).path("ended"))
+                .extracting(node -> node.path("seq").asInt())
+                .containsExactly(1, 2, 3, 4);
+    }
+}

@@ -1,0 +1,37 @@
+package org.dwsr.flow;
+
+import java.util.HashMap;
+import java.util.Map;
+
+/** Values for the named parameters of flow templates. Immutable. */
+public final class FlowParameters {
+    /** No parameter bound. */
+    public static final FlowParameters NONE = new FlowParameters(Map.of());
+
+    private final Map<String, Long> values;
+
+    private FlowParameters(Map<String, Long> values) {
+        this.values = values;
+    }
+
+    /** These parameters and one more; an earlier value of the same name is replaced. */
+    public FlowParameters with(String name, long value) {
+        Map<String, Long> more = new HashMap<>(values);
+        more.put(name, value);
+        return new FlowParameters(more);
+    }
+
+    /**
+     * The value bound to a name.
+     *
+     * @throws IllegalArgumentException if the name is not bound
+     */
+    public long value(String name) {
+        Long value = values.get(name);
+        if (value == null) {
+            throw new IllegalArgumentException(
+                    "no value for the parameter $" + name + "; bound are " + values.keySet());
+        }
+        return value;
+    }
+}

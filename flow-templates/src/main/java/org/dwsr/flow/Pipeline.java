@@ -1,0 +1,71 @@
+package org.dwsr.flow;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A flow pipeline: a list of flow templates. How often a row is instantiated follows from its scope, so a pipeline is
+ * nothing but its rows.
+ *
+ * <p>Parameters: {@code vip}, {@code vmac} everywhere; {@code servicePort} in service rows; {@code serverPort},
+ * {@code serverMac} in server rows; {@code clientIp}, {@code clientPort}, {@code servicePort}, {@code serverMac},
+ * {@code outputPort} in the connection row.
+ */
+public interface Pipeline {
+    String name();
+
+    /** The rows, highest priority first. */
+    List<FlowTemplate> templates();
+
+    /** The flows a datapath needs before its first connection, highest priority first. */
+    default List<FlowTemplate> staticFlows(DatapathLayout layout) {
+        FlowParameters common = FlowParameters.NONE
+                .with("vip", Integer.toUnsignedLong(layout.vip()))
+                .with("vmac", layout.vmac());
+        List<FlowTemplate> flows = new ArrayList<>();
+        for (FlowTemplate template : templates()) {
+            switch (template.scope()) {
+                case DATAPATH:
+                    flows.add(template.bind(common));
+                    break;
+                case SERVICE:
+                    for (int servicePort : layout.servicePorts()) {
+                        flows.add(template.bind(common.with("servicePort", servicePort)));
+                    }
+                    break;
+                case SERVER:
+                    for (DatapathLayout.ServerPort server : layout.serverPorts()) {
+                        flows.add(template.bind(
+                                common.with("serverPort", server.port()).with("serverMac", server.serverMac())));
+                    }
+                    break;
+                case CONNECTION:
+                    break;
+            }
+        }
+        return flows;
+    }
+
+    /**
+     * The flow of one connection, at any datapath the client's segments enter.
+     *
+     * @param outputPort the server's port if it is attached to the same datapath, else
+     *     {@link ActionTemplate#PORT_NORMAL}
+     * @throws IllegalStateException if this pipeline has no connection row
+     */
+    default FlowTemplate connectionFlow(
+            int vip, int clientIp, int clientPort, int servicePort, long serverMac, long outputPort) {
+        for (FlowTemplate template : templates()) {
+            if (template.scope() == FlowTemplate.Scope.CONNECTION) {
+                return template.bind(FlowParameters.NONE
+                        .with("vip", Integer.toUnsignedLong(vip))
+                        .with("clientIp", Integer.toUnsignedLong(clientIp))
+                        .with("clientPort", clientPort)
+                        .with("servicePort", servicePort)
+                        .with("serverMac", serverMac)
+                        .with("outputPort", outputPort));
+            }
+        }
+        throw new IllegalStateException("the pipeline " + name() + " has no connection row");
+    }
+}

@@ -1,0 +1,95 @@
+package org.dwsr.flow;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.dwsr.flow.FlowTemplate.Scope;
+import org.junit.jupiter.api.Test;
+
+class OvsOfctlTextTest {
+    private static final int VIP = 0x0A00_0064;
+
+    private final PlainPipeline pipeline = new PlainPipeline();
+
+    @Test
+    void shouldRenderThePlainPipelineWhole() {
+        DatapathLayout layout = DatapathLayout.of(VIP, 0x0200_5E00_0164L)
+                .withService(80)
+                .withService(8080)
+                .withServer(3, 0x0200_0000_0001L)
+                .withServer(4, 0x0200_0000_0002L);
+        String tag = "dl_src=d6:52:00:00:00:00/ff:fe:00:00:00:00";
+        assertThat(OvsOfctlText.pipeline(pipeline.staticFlows(layout)).split("\n"))
+                .containsExactly(
+                        "# tag-bounce",
+                        "table=0,priority=510,cookie=0xd572000000000002,in_port=3,dl_dst=02:00:5e:00:01:64," + tag
+                                + ",actions=CONTROLLER:65535",
+                        "table=0,priority=510,cookie=0xd572000000000002,in_port=4,dl_dst=02:00:5e:00:01:64," + tag
+                                + ",actions=CONTROLLER:65535",
+                        "# tag-guard",
+                        "table=0,priority=500,cookie=0xd572000000000003," + tag + ",actions=drop",
+                        "# arp-guard",
+                        "table=0,priority=450,cookie=0xd572000000000004,arp,arp_spa=10.0.0.100,actions=drop",
+                        "# arp",
+                        "table=0,priority=440,cookie=0xd572000000000005,arp,arp_tpa=10.0.0.100,"
+                                + "actions=CONTROLLER:65535",
+                        "# bounce",
+                        "table=0,priority=350,cookie=0xd572000000000006,ip,in_port=3,dl_dst=02:00:5e:00:01:64,"
+                                + "actions=CONTROLLER:65535",
+                        "table=0,priority=350,cookie=0xd572000000000006,ip,in_port=4,dl_dst=02:00:5e:00:01:64,"
+                                + "actions=CONTROLLER:65535",
+                        "# service",
+                        "table=0,priority=200,cookie=0xd572000000000007,tcp,nw_dst=10.0.0.100,tp_dst=80,"
+                                + "actions=CONTROLLER:65535",
+                        "table=0,priority=200,cookie=0xd572000000000007,tcp,nw_dst=10.0.0.100,tp_dst=8080,"
+                                + "actions=CONTROLLER:65535",
+                        "# vip",
+                        "table=0,priority=150,cookie=0xd572000000000008,ip,nw_dst=10.0.0.100,"
+                                + "actions=CONTROLLER:65535",
+                        "# return",
+                        "table=0,priority=100,cookie=0xd572000000000009,ip,in_port=3,nw_src=10.0.0.100,"
+                                + "actions=NORMAL",
+                        "table=0,priority=100,cookie=0xd572000000000009,ip,in_port=4,nw_src=10.0.0.100,"
+                                + "actions=NORMAL",
+                        "# rest",
+                        "table=0,priority=0,cookie=0xd57200000000000a,actions=NORMAL");
+    }
+
+    @Test
+    void shouldRenderAConnectionFlowWithTimeoutAndRewrite() {
+        String match = "table=0,priority=300,cookie=0xd572000000000001,idle_timeout=30,send_flow_rem,tcp,"
+                + "nw_src=192.168.200.255,nw_dst=10.0.0.100,tp_src=65535,tp_dst=80,"
+                + "actions=set_field:02:00:00:00:00:01->eth_dst,";
+        assertThat(OvsOfctlText.flow(pipeline.connectionFlow(VIP, 0xC0A8_C8FF, 65535, 80, 0x0200_0000_0001L, 3)))
+                .isEqualTo(match + "output:3");
+        assertThat(OvsOfctlText.flow(pipeline.connectionFlow(
+                        VIP, 0xC0A8_C8FF, 65535, 80, 0x0200_0000_0001L, ActionTemplate.PORT_NORMAL)))
+                .isEqualTo(match + "NORMAL");
+    }
+
+    @Test
+    void shouldRenderMasksAndOtherProtocols() {
+        FlowTemplate masked = FlowTemplate.permanent(
+                "masked",
+                Scope.DATAPATH,
+                9,
+                7,
+                MatchTemplate.tcp()
+                        .with(MatchField.ETH_DST, FieldValue.of(0x0100_0000_0000L), 0x0100_0000_0000L)
+                        .with(MatchField.IPV4_SRC, FieldValue.of(0x0A00_0000L), 0xFF00_0000L)
+                        .with(MatchField.TCP_DST, FieldValue.of(0x1F00), 0xFF00),
+                ActionTemplate.setEthSrc(FieldValue.of(0x0200_5E00_0164L)),
+                ActionTemplate.normal());
+        assertThat(OvsOfctlText.flow(masked))
+                .isEqualTo("table=0,priority=7,cookie=0xd572000000000009,tcp,"
+                        + "dl_dst=01:00:00:00:00:00/01:00:00:00:00:00,nw_src=10.0.0.0/255.0.0.0,"
+                        + "tp_dst=0x1f00/0xff00,actions=set_field:02:00:5e:00:01:64->eth_src,NORMAL");
+        FlowTemplate icmp = FlowTemplate.permanent(
+                "icmp", Scope.DATAPATH, 9, 7, MatchTemplate.ipv4().with(MatchField.IP_PROTO, 1));
+        assertThat(OvsOfctlText.flow(icmp))
+                .isEqualTo("table=0,priority=7,cookie=0xd572000000000009,ip,nw_proto=1,actions=drop");
+        FlowTemplate lldp = FlowTemplate.permanent(
+                "lldp", Scope.DATAPATH, 9, 7, MatchTemplate.ANY.with(MatchField.ETH_TYPE, 0x88CC));
+        assertThat(OvsOfctlText.flow(lldp))
+                .isEqualTo("table=0,priority=7,cookie=0xd572000000000009,dl_type=0x88cc,actions=drop");
+    }
+}

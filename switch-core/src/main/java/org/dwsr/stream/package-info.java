@@ -1,0 +1,5 @@
+/** Byte streams put together from TCP segments. */
+@NullMarked
+package org.dwsr.stream;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,123 @@
+package org.dwsr.switching;
+
+import java.util.BitSet;
+import org.dwsr.stream.ReassemblyBuffer;
+import org.jspecify.annotations.Nullable;
+
+/** One row of the connection table (the paper's figure 10): where a connection is, and what is about to move it. */
+final class ConnectionEntry {
+    /** Where a connection stands with the web switch. */
+    enum State {
+        /** Its first request is still incomplete here. */
+        GATHERING,
+        /** A server has it. */
+        MIGRATED,
+        /** A filter has bounced a later request, which is still incomplete here. */
+        MOVING,
+        /** The web switch answered by itself and waits for the client to close. */
+        ANSWERED
+    }
+
+    static final int NO_SERVER = -1;
+    private static final int MAX_SILENT = 4;
+
+    final long key;
+    State state = State.GATHERING;
+    int server = NO_SERVER;
+    /** The options of the connection, the last content type and kind. */
+    long tag;
+    /** Where the client is attached; datapath 0 and port PORT_NORMAL while unknown. */
+    long ingressDatapath;
+
+    int ingressPort = SwitchOutput.PORT_NORMAL;
+    long clientMac;
+    boolean flowInstalled;
+    /** The first byte of the request that was migrated last, or is being gathered. */
+    int requestSeq;
+
+    int requestAck;
+    int window;
+    long migratedAtNs;
+    long lastArrivalNs;
+
+    @Nullable
+    ReassemblyBuffer gather;
+    /** Whether bytes of {@link #gather} were acknowledged to the client by us. */
+    boolean acknowledged;
+
+    boolean awaitsConfirm;
+    long resendAtNs;
+    int resends;
+    /** The server whose filter acknowledged bytes of the request on the move and wants to hear of their arrival. */
+    int heldBy = NO_SERVER;
+
+    @Nullable
+    BitSet refusedBy;
+
+    boolean timed;
+
+    int answerSeq;
+    int answerAck;
+    int answerStatus;
+    boolean answerFinAcknowledged;
+    long answeredUntilNs;
+
+    private final int[] silentServer = {NO_SERVER, NO_SERVER, NO_SERVER, NO_SERVER};
+    private final long[] silentSinceNs = new long[MAX_SILENT];
+
+    ConnectionEntry(long key) {
+        this.key = key;
+    }
+
+    void silent(int server, long nowNs) {
+        int at = 0;
+        for (int i = 0; i < MAX_SILENT; i++) {
+            if (silentServer[i] == server) {
+                at = i;
+                break;
+            }
+            if (silentServer[i] == NO_SERVER || silentSinceNs[i] - silentSinceNs[at] < 0) {
+                at = i;
+            }
+        }
+        silentServer[at] = server;
+        silentSinceNs[at] = nowNs;
+    }
+
+    void notSilent(int server) {
+        for (int i = 0; i < MAX_SILENT; i++) {
+            if (silentServer[i] == server) {
+                silentServer[i] = NO_SERVER;
+            }
+        }
+    }
+
+    int silentCount() {
+        return MAX_SILENT;
+    }
+
+    /** The i-th silent server that was silenced less than {@code withinNs} ago, else {@link #NO_SERVER}. */
+    int silentServer(int i, long nowNs, long withinNs) {
+        return silentServer[i] != NO_SERVER && nowNs - silentSinceNs[i] < withinNs ? silentServer[i] : NO_SERVER;
+    }
+
+    void renumberServers(int[] newIndexes) {
+        server = server == NO_SERVER ? NO_SERVER : newIndexes[server];
+        heldBy = heldBy == NO_SERVER ? NO_SERVER : newIndexes[heldBy];
+        for (int i = 0; i < MAX_SILENT; i++) {
+            silentServer[i] = silentServer[i] == NO_SERVER ? NO_SERVER : newIndexes[silentServer[i]];
+        }
+        refusedBy = null;
+    }
+
+    boolean wasRefusedBy(int server) {
+        return refusedBy != null && refusedBy.get(server);
+    }
+
+    void refusedBy(int server) {
+        if (refusedBy == null) {
+            refusedBy = new BitSet();
+        }
+        refusedBy.set(server);
+    }
+}

@@ -1,0 +1,56 @@
+package org.dwsr.switching;
+
+import java.util.Locale;
+
+/** What the web switch counts; nothing it drops goes uncounted. */
+public enum SwitchCounter {
+    PACKET_INS,
+    ARP_REPLIES,
+    ECHO_REPLIES,
+    SYNS_ANSWERED,
+    HANDSHAKE_ACKS,
+    CLOSED_PORT_RESETS,
+    FINS_ANSWERED,
+    REQUESTS_SWITCHED,
+    REQUESTS_MIGRATED,
+    REQUESTS_MOVED,
+    REQUESTS_SWITCHED_BACK,
+    REQUESTS_RETURNED,
+    REQUESTS_RESENT,
+    REQUESTS_BY_COOKIE,
+    SEGMENTS_FORWARDED,
+    SILENCES_SENT,
+    PARTIAL_HEADS_ACKNOWLEDGED,
+    CONFIRMS_RELAYED,
+    FLOWS_INSTALLED,
+    FLOWS_REMOVED,
+    FILTER_REPORTS,
+    CONNECTIONS_RESTORED,
+    CONNECTIONS_ENDED,
+    ANSWERED_400,
+    ANSWERED_431,
+    ANSWERED_503,
+    ANSWERED_OTHER,
+    SERVERS_REFUSED,
+    DROPPED_MALFORMED,
+    DROPPED_FRAGMENT,
+    DROPPED_NOT_FOR_VIP,
+    DROPPED_FORGED_TAG,
+    DROPPED_INVALID_COOKIE,
+    DROPPED_WAITING_FULL,
+    DROPPED_WAITED_TOO_LONG,
+    DROPPED_UNSYNCED,
+    DROPPED_NOT_CONFIGURED,
+    DROPPED_CURRENT_SERVER_BOUNCE,
+    DROPPED_UNEXPECTED_FLAGS,
+    DROPPED_UNKNOWN_CLIENT,
+    DROPPED_TABLE_FULL,
+    DROPPED_STALE,
+    /** Segments that carry payload from the VIP: a response byte at the web switch. Always 0. */
+    RESPONSE_SEGMENTS_SEEN;
+
+    /** The name it is reported under, {@code packet_ins}. */
+    public String reportedName() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,23 @@
+package org.dwsr.switching;
+
+import java.nio.ByteBuffer;
+
+/**
+ * Where the web switch's decisions go; a host (the ONOS app, the embedded controller) carries them out in call order.
+ *
+ * <p>Called only from within the {@link WebSwitch} methods, on their thread.
+ */
+public interface SwitchOutput {
+    /** Instead of a port: let the switch find it by destination MAC. */
+    int PORT_NORMAL = -1;
+
+    /** Sends a complete frame out of a port of a switch. The bytes are only valid during the call. */
+    void packetOut(long datapath, int port, ByteBuffer frame, int offset, int length);
+
+    /** Makes the connection's packets go straight to a server (its index in the configuration); replaces an earlier
+     * choice. */
+    void installConnection(long datapath, long connectionKey, int serverIndex);
+
+    /** Takes the connection's flow away; nothing happens when there is none. */
+    void removeConnection(long datapath, long connectionKey);
+}

@@ -1,0 +1,163 @@
+package org.dwsr.switching;
+
+import java.nio.ByteBuffer;
+import org.dwsr.config.DwsrConfig;
+import org.dwsr.config.ServerConfig;
+import org.dwsr.http.ErrorResponse;
+import org.dwsr.packet.ArpFlyweight;
+import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.FrameFlyweight;
+import org.dwsr.packet.IcmpEcho;
+import org.dwsr.packet.MigrationTag;
+import org.dwsr.packet.SegmentBuilder;
+import org.dwsr.packet.TcpFlags;
+import org.dwsr.packet.TcpOptions;
+
+/** Writes the packets the web switch itself sends in the VIP's or a client's name. */
+final class VipResponder {
+    /** The window scale promised to clients for whatever server they get; Linux chooses it with its default buffers. */
+    static final int SERVER_SCALE = 7;
+    /** The most a client may send before a server has its connection. */
+    static final int HANDSHAKE_WINDOW = 16_384;
+
+    private static final int MSS = 1460;
+
+    private final SwitchOutput output;
+    private final SegmentBuilder builder = new SegmentBuilder();
+    private final ByteBuffer arpReply = ByteBuffer.allocate(ArpFlyweight.FRAME_LENGTH);
+    private final ByteBuffer answer = ByteBuffer.allocate(2048);
+
+    VipResponder(SwitchOutput output) {
+        this.output = output;
+    }
+
+    void arpReply(DwsrConfig config, long datapath, int port, ArpFlyweight request) {
+        ArpFlyweight.writeReply(arpReply, 0, config.vmac(), config.vip(), request.senderMac(), request.senderAddress());
+        output.packetOut(datapath, port, arpReply, 0, ArpFlyweight.FRAME_LENGTH);
+    }
+
+    void echoReply(DwsrConfig config, long datapath, int port, FrameFlyweight request) {
+        IcmpEcho.toReply(request);
+        request.ethSource(config.vmac());
+        output.packetOut(datapath, port, request.buffer(), request.offset(), request.frameLength());
+    }
+
+    /** Answers a SYN (paper figure 2, step 2). */
+    void synAck(DwsrConfig config, long datapath, int port, FrameFlyweight syn, TcpOptions offered, int wseq) {
+        builder.start().mss(MSS);
+        if (offered.sackPermitted()) {
+            builder.sackPermitted();
+        }
+        if (offered.windowScale() != TcpOptions.NO_WINDOW_SCALE) {
+            builder.windowScale(SERVER_SCALE);
+        }
+        reply(config, datapath, port, syn, wseq, syn.seq() + 1, TcpFlags.SYN | TcpFlags.ACK, HANDSHAKE_WINDOW);
+    }
+
+    /** Resets a segment for a closed port, with the numbers RFC 9293 section 3.10.7.1 asks for. */
+    void reset(DwsrConfig config, long datapath, int port, FrameFlyweight segment) {
+        builder.start();
+        if (segment.hasFlag(TcpFlags.ACK)) {
+            reply(config, datapath, port, segment, segment.ack(), 0, TcpFlags.RST, 0);
+        } else {
+            int end = segment.seq() + segment.seqLength();
+            reply(config, datapath, port, segment, 0, end, TcpFlags.RST | TcpFlags.ACK, 0);
+        }
+    }
+
+    /** Acknowledges a FIN for which there is no connection; {@code alsoFinish} closes our side too. */
+    void finAck(DwsrConfig config, long datapath, int port, FrameFlyweight fin, boolean alsoFinish) {
+        int flags = TcpFlags.ACK | (alsoFinish ? TcpFlags.FIN : 0);
+        builder.start();
+        reply(config, datapath, port, fin, fin.ack(), fin.seq() + fin.seqLength(), flags, 0);
+    }
+
+    private void reply(
+            DwsrConfig config, long datapath, int port, FrameFlyweight to, int seq, int ack, int flags, int window) {
+        ByteBuffer frame = builder.build(
+                to.ethSource(),
+                config.vmac(),
+                config.vip(),
+                to.ipSource(),
+                to.destinationPort(),
+                to.sourcePort(),
+                seq,
+                ack,
+                flags,
+                window);
+        output.packetOut(datapath, port, frame, 0, builder.length());
+    }
+
+    /** Sends a bare ACK to an entry's client. */
+    void acknowledge(DwsrConfig config, ConnectionEntry entry, int seq, int ack, int window) {
+        builder.start();
+        toClient(config, entry, seq, ack, TcpFlags.ACK, window);
+    }
+
+    /** Sends the web switch's own complete answer and closes (window 0: nothing more is wanted). */
+    void answer(DwsrConfig config, ConnectionEntry entry, ErrorResponse response) {
+        int length = response.writeTo(answer, 0);
+        builder.start().payload(answer, 0, length);
+        toClient(config, entry, entry.answerSeq, entry.answerAck, TcpFlags.ACK | TcpFlags.PSH | TcpFlags.FIN, 0);
+    }
+
+    private void toClient(DwsrConfig config, ConnectionEntry entry, int seq, int ack, int flags, int window) {
+        ByteBuffer frame = builder.build(
+                entry.clientMac,
+                config.vmac(),
+                config.vip(),
+                ConnectionKey.clientAddress(entry.key),
+                ConnectionKey.servicePort(entry.key),
+                ConnectionKey.clientPort(entry.key),
+                seq,
+                ack,
+                flags,
+                window);
+        output.packetOut(entry.ingressDatapath, entry.ingressPort, frame, 0, builder.length());
+    }
+
+    /** Sends a tagged RST to a server's filter (paper section III, steps 24 and 34). */
+    void silence(DwsrConfig config, ConnectionEntry entry, ServerConfig server, int seq, int ack) {
+        builder.start();
+        long tag = MigrationTag.with(entry.tag, 0, MigrationTag.SILENCE);
+        toServer(config, entry, server, tag, seq, ack, TcpFlags.RST | TcpFlags.ACK, 0);
+    }
+
+    /** Sends a piece of a gathered request to a server. */
+    void requestPiece(
+            DwsrConfig config,
+            ConnectionEntry entry,
+            ServerConfig server,
+            long source,
+            int seq,
+            ByteBuffer bytes,
+            int offset,
+            int length,
+            int flags) {
+        builder.start().payload(bytes, offset, length);
+        toServer(config, entry, server, source, seq, entry.requestAck, flags, entry.window);
+    }
+
+    private void toServer(
+            DwsrConfig config,
+            ConnectionEntry entry,
+            ServerConfig server,
+            long ethSource,
+            int seq,
+            int ack,
+            int flags,
+            int window) {
+        ByteBuffer frame = builder.build(
+                server.mac(),
+                ethSource,
+                ConnectionKey.clientAddress(entry.key),
+                config.vip(),
+                ConnectionKey.clientPort(entry.key),
+                ConnectionKey.servicePort(entry.key),
+                seq,
+                ack,
+                flags,
+                window);
+        output.packetOut(server.attachment().datapath(), server.attachment().port(), frame, 0, builder.length());
+    }
+}
