@@ -1,0 +1,189 @@
+"""The lab's network: a Mininet topology of clients, one Open vSwitch bridge, and servers behind their host filters.
+
+::
+
+    c1 eth0 ---- dw-c1o  bridge dw0  dw-s1o ---- dw-s1n  filter f1  dw-s1h ---- eth0 s1
+                         (OpenFlow 1.3, user space)      (root namespace)
+
+A filter is a Mininet host in the root namespace with two interfaces, which it alone connects.
+"""
+
+import contextlib
+import re
+import subprocess
+
+from mininet.link import Link
+from mininet.log import setLogLevel
+from mininet.net import Mininet
+from mininet.node import Host, OVSSwitch
+
+
+class LabSwitch(OVSSwitch):
+    """An Open vSwitch bridge that says whose it is and remembers long downloads' clients."""
+
+    OWNER = "dwsr-lab"
+
+    def bridgeOpts(self):
+        return (
+            super().bridgeOpts()
+            + f" external-ids:owner={self.OWNER}"
+            # A client that only sends ACKs through a flow is not learnt again: do not forget it.
+            + " other-config:mac-aging-time=86400"
+        )
+
+
+class Filter(Host):
+    """The place of a host filter: the root namespace, no address."""
+
+    def __init__(self, name, **params):
+        params.update(inNamespace=False, ip=None)
+        super().__init__(name, **params)
+
+
+def bridge_name(prefix):
+    return f"{prefix}0"
+
+
+def interface_pattern(prefix):
+    """What the lab's interfaces in the root namespace are called."""
+    return re.compile(rf"{re.escape(prefix)}-[cs]\d+[onh]")
+
+
+def mac(prefix, kind, number):
+    """The MAC of a client (kind 0) or server (kind 1); labs of different prefixes never share one."""
+    first, second = (prefix + "00").encode()[:2]
+    return f"02:{first:02x}:{second:02x}:00:{kind:02x}:{number:02x}"
+
+
+def plan(prefix, clients, servers):
+    """The hosts by name: kind, address, MAC, OpenFlow port and interface names."""
+    hosts = {}
+    for number in range(1, clients + 1):
+        name = f"c{number}"
+        hosts[name] = {
+            "kind": "client",
+            "ip": f"10.0.0.{number}",
+            "mac": mac(prefix, 0, number),
+            "port": number,
+            "ovs": f"{prefix}-{name}o",
+        }
+    for number in range(1, servers + 1):
+        name = f"s{number}"
+        hosts[name] = {
+            "kind": "server",
+            "ip": f"10.0.0.{10 + number}",
+            "mac": mac(prefix, 1, number),
+            "port": clients + number,
+            "ovs": f"{prefix}-{name}o",
+            "network": f"{prefix}-{name}n",
+            "host": f"{prefix}-{name}h",
+        }
+    return hosts
+
+
+def _run(*words):
+    subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def build(prefix, hosts):
+    """Makes namespaces, links and the bridge (without its ports yet). Returns the Mininet object."""
+    setLogLevel("warning")
+    # Mininet would raise a dozen limits of the whole machine; this lab needs none of them.
+    Mininet.inited = True
+    OVSSwitch.setup()
+    net = Mininet(build=False, controller=None, link=Link)
+    switch = net.addSwitch(
+        bridge_name(prefix),
+        cls=LabSwitch,
+        dpid=f"{1:016x}",
+        datapath="user",
+        protocols="OpenFlow13",
+        failMode="secure",
+    )
+    for name, host in hosts.items():
+        node = net.addHost(name, ip=host["ip"] + "/24", mac=host["mac"])
+        if host["kind"] == "client":
+            net.addLink(switch, node, port1=host["port"], intfName1=host["ovs"], intfName2="eth0")
+        else:
+            filter_node = net.addHost("f" + name[1:], cls=Filter)
+            net.addLink(switch, filter_node, port1=host["port"], intfName1=host["ovs"], intfName2=host["network"])
+            net.addLink(filter_node, node, intfName1=host["host"], intfName2="eth0")
+        host["pid"] = node.pid
+    net.build()
+    return net
+
+
+def enter(host):
+    """The command prefix that runs a command inside a host."""
+    return ["mnexec", "-a", str(host["pid"])]
+
+
+_ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
+
+
+@contextlib.contextmanager
+def _cubic_allowed():
+    """A namespace may only choose a congestion control that everybody may: allow cubic for as long as it takes."""
+    with open(_ALLOWED, encoding="ascii") as setting:
+        before = setting.read().split()
+    if "cubic" in before:
+        yield
+        return
+    try:
+        with open(_ALLOWED, "w", encoding="ascii") as setting:
+            setting.write(" ".join([*before, "cubic"]))
+        yield
+    finally:
+        with open(_ALLOWED, "w", encoding="ascii") as setting:
+            setting.write(" ".join(before))
+
+
+def configure(hosts, vip, rate_mbit):
+    """Sets offloads, addresses and kernel settings.
+
+    Ports of a user-space bridge need packets with complete checksums and of wire size. The congestion control is
+    cubic on every machine, for comparable runs.
+    """
+    with _cubic_allowed():
+        for host in hosts.values():
+            _run(*enter(host), "sysctl", "-q", "-w", "net.ipv4.tcp_congestion_control=cubic")
+    for host in hosts.values():
+        inside = enter(host)
+        on_bridge = [host["ovs"]]
+        if host["kind"] == "client":
+            _run(*inside, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+        else:
+            on_bridge.append(host["network"])
+        for interface in on_bridge:
+            _run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+        for interface in on_bridge + ([host["host"]] if "host" in host else []):
+            # The root namespace only lends these interfaces: it must neither speak nor answer there.
+            settings = [f"net.ipv6.conf.{interface}.disable_ipv6=1", f"net.ipv4.conf.{interface}.arp_ignore=8"]
+            _run("sysctl", "-q", "-w", *[setting.replace(".", "/") for setting in settings])
+            _run("ip", "link", "set", interface, "up")
+        settings = [
+            "net.ipv6.conf.all.disable_ipv6=1",
+            "net.ipv4.conf.all.rp_filter=0",
+            "net.ipv4.conf.eth0.rp_filter=0",
+        ]
+        if host["kind"] == "server":
+            settings += [
+                "net.ipv4.conf.all.arp_ignore=1",
+                "net.ipv4.conf.all.arp_announce=2",
+                "net.core.somaxconn=4096",
+                "net.ipv4.tcp_max_syn_backlog=4096",
+            ]
+            _run(*inside, "ip", "addr", "add", f"{vip}/32", "dev", "lo")
+            if rate_mbit:
+                _run(
+                    *inside, "tc", "qdisc", "replace", "dev", "eth0", "root",
+                    "tbf", "rate", f"{rate_mbit}mbit", "burst", "64kb", "latency", "100ms",
+                )  # fmt: skip
+        _run(*inside, "sysctl", "-q", "-w", *settings)
+
+
+def start_switch(net, prefix):
+    """Creates the bridge with all its ports; the caller has raised the receive buffer."""
+    switch = net[bridge_name(prefix)]
+    switch.start([])
+    return switch

@@ -1,0 +1,3 @@
+<?php
+// The cheapest PHP answer, without a session: for load.
+echo $_SERVER['DWSR_SERVER'], "\n";
