@@ -1,0 +1,44 @@
+"""The main job: requests of one connection go to different pools, connections to different servers."""
+
+from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image
+
+
+@case("40 requests alternate between two pools on one connection", labs=("guard", "switch"))
+def alternate(lab):
+    with lab.connect() as connection:
+        for number in range(20):
+            picture = connection.get(f"/img/photo.jpg?alternate={number}")
+            expect(picture.server in IMAGE_SERVERS, f"image {number} came from {picture.server}")
+            expect_equal(picture.body, image("photo.jpg"), f"bytes of image {number}")
+            page = connection.get(f"/index.php?alternate={number}")
+            expect(page.server in APP_SERVERS, f"page {number} came from {page.server}")
+            expect_equal(page.json()["uri"], f"/index.php?alternate={number}", "the request as the server read it")
+        source = f":{connection.port}"
+    logged = [entry for _, entry in lab.logged("alternate=") if entry["client"].endswith(source)]
+    expect_equal(len(logged), 40, "requests of this client port in the servers' logs")
+
+
+@case("100 requests to one pool cost at most 5 packet-ins")
+def few_packet_ins(lab):
+    with lab.connect() as connection:
+        for number in range(100):
+            expect(connection.get(f"/img/icon.png?few={number}").server in IMAGE_SERVERS, "wrong pool")
+        port = connection.port
+    lab.catch_up()
+    seen = lab.tap.of_client(port)
+    request = next(one for one in seen if one.tcp[7])
+    after = [one for one in lab.tap.of_client(port) if not one.tcp[6] & 2 and one.tcp[7]]
+    beyond = [one for one in lab.tap.of_client(port) if one.seen >= request.seen]
+    expect(len(after) <= 5, f"{len(after)} packet-ins with payload for 100 requests")
+    expect(len(beyond) <= 5, f"{len(beyond)} packet-ins from the first request on")
+    late = [round(one.seen - request.seen, 3) for one in beyond if one.seen - request.seen > 0.05 and one.tcp[7]]
+    expect(not late, f"packet-ins with payload {late} s after the first request")
+
+
+@case("20 new connections use both servers of a pool", labs=("guard", "switch"))
+def spread(lab):
+    used = set()
+    for _ in range(20):
+        with lab.connect() as connection:
+            used.add(connection.get("/img/who.txt").server)
+    expect_equal(used, set(IMAGE_SERVERS), "servers that answered")
