@@ -14,7 +14,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads the configuration document (DESIGN section 7) from a plain tree of Map, List, String, Number and Boolean. A
+ * Reads the configuration document (docs/configuration.md) from a plain tree of Map, List, String, Number and Boolean. A
  * wrong document is refused whole, with all faults that were found.
  */
 public final class ConfigReader {

@@ -1,7 +1,7 @@
 package org.dwsr.config;
 
 /**
- * How a session cookie's name falls apart for rewriting (paper section IV-A, DESIGN section 3 step 8): a prefix that
+ * How a session cookie's name falls apart for rewriting (paper section IV-A, docs/wire-format.md): a prefix that
  * browsers give a meaning and that is kept, eight characters that make room for the tag, and a tail that is kept and
  * by which the name is restored.
  */

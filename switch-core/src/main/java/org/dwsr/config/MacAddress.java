@@ -2,7 +2,7 @@ package org.dwsr.config;
 
 /** A MAC address as the low 48 bits of a long, and its text form {@code 02:00:5e:00:01:64}. */
 public final class MacAddress {
-    /** The value of the 15-bit prefix that marks a migration tag (DESIGN section 2): {@code d6:52:00:00:00:00}. */
+    /** The value of the 15-bit prefix that marks a migration tag (docs/wire-format.md): {@code d6:52:00:00:00:00}. */
     public static final long TAG_PREFIX = 0xD652_0000_0000L;
 
     /** The mask of the prefix that marks a migration tag: {@code ff:fe:00:00:00:00}. */

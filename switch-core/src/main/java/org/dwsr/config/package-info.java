@@ -1,4 +1,4 @@
-/** The one configuration document, validated once and turned into an immutable model (DESIGN section 7). */
+/** The one configuration document, validated once and turned into an immutable model (docs/configuration.md). */
 @NullMarked
 package org.dwsr.config;
 

@@ -19,7 +19,7 @@ public final class ServerLoad {
 
     /**
      * Counts a connection that no longer is at this server. Never below zero: filters are the authority on live
-     * connections (DESIGN section 3a) and may report the end of one that this counter never saw.
+     * connections (docs/contract.md) and may report the end of one that this counter never saw.
      */
     public void closed(int server) {
         if (active[server] > 0) {

@@ -10,7 +10,7 @@ import java.util.Map;
 public final class ConfigTrees {
     private ConfigTrees() {}
 
-    /** The document of DESIGN section 7 with four servers; two are in each pool. */
+    /** The document of docs/configuration.md with four servers; two are in each pool. */
     public static Map<String, Object> example() {
         return object(
                 "vip", "10.0.0.100",

@@ -81,7 +81,7 @@ final class ConnectionReport implements PacketCore.ReportSink, CounterSink {
     }
 
     /**
-     * The body of {@code POST /filters/SERVER/report} (DESIGN section 7).
+     * The body of {@code POST /filters/SERVER/report} (docs/configuration.md).
      *
      * @param boot the random word of this process
      * @param full whether all live connections are told

@@ -22,7 +22,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One server's line to the web switch (DESIGN section 7): fetches the configuration by long poll and posts reports.
+ * One server's line to the web switch (docs/configuration.md): fetches the configuration by long poll and posts reports.
  * While nobody answers, the last configuration stays and ended connections are kept for later.
  *
  * <p>Runs on one control thread; asks the agent by futures, so that neither waits for the other.
