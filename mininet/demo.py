@@ -397,7 +397,7 @@ def two_sessions(see):
 
 
 def large_bodies(see):
-    part = Part("(d) 20 MB EACH WAY, on connections that were handed over")
+    part = Part("(d) 20 MB EACH WAY, on connections that had moved to another server before")
     length = webserver.IMAGES["20m.bin"]
     digest = hashlib.sha256(webserver.image_bytes("20m.bin")).hexdigest()
     # The first request of each connection is for the other pool: what follows runs on a connection that has moved.
@@ -646,10 +646,7 @@ def demonstrate(arguments, screen):
     parts = None
     keep = False
     with alone(arguments.prefix):
-        try:
-            clear_earlier(lab, folder, screen)
-        except DemoError:
-            raise
+        clear_earlier(lab, folder, screen)
         try:
             openflow = choose("--openflow", arguments.openflow, 6753)
             control = choose("--control", arguments.control, 8880)
@@ -775,6 +772,10 @@ def main(words):
         print("dwsr demo: interrupted; everything is removed", file=sys.stderr)
         number = interrupted.args[0] if interrupted.args else signal.SIGINT
         return 128 + number
+    except BrokenPipeError:
+        # Whoever read the screen has gone; the lab has been removed all the same.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + signal.SIGPIPE
 
 
 if __name__ == "__main__":
