@@ -29,7 +29,7 @@ import webserver  # noqa: E402
 
 WIDTH = 100
 DEADLINE_SECONDS = 300
-REQUEST_SECONDS = 60
+REQUEST_SECONDS = 30
 CLIENT = "c1"
 SERVERS = 4
 ALTERNATIONS = 4
@@ -633,7 +633,7 @@ def run_parts(see, screen):
             part = run()
         except (DemoError, labs.LabError, frames.FormatError, subprocess.TimeoutExpired) as problem:
             part = Part(doing)
-            part.check(False, "this part", "an end", str(problem))
+            part.check(False, "this part", "to run to its end", str(problem))
         parts.append(part)
         screen.show(part)
     return parts
@@ -667,7 +667,7 @@ def demonstrate(arguments, screen):
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            if not keep:
+            if not keep and os.path.isdir(lab.home):
                 screen.progress("removing the lab")
             if tcpdump:
                 tcpdump.terminate()
