@@ -471,6 +471,9 @@ def bytes_by_path(see, before):
     sent = sum(entry["length"] for entry in see.entries)
     part.check(answers >= bodies, "bytes from the servers' ports", f"at least the {bodies} of nginx's logs", answers)
     part.check(requests >= sent, "bytes to the servers' ports", f"at least the {sent} of nginx's logs", requests)
+    # The client's ACKs and headers are small; answers flooded to all ports would be much more.
+    most = sent * 1.1 + answers * 0.1
+    part.check(requests <= most, "bytes to the servers' ports (no answers among them)", f"at most {most:.0f}", requests)
     part.check(client_got >= bodies, "bytes to the client's port", f"at least the {bodies} of nginx's logs", client_got)
     part.check(0 < share <= MOST_CONTROL_SHARE, "share of bytes through the web switch",
                f"more than 0, at most {MOST_CONTROL_SHARE:.0%}", f"{share:.3%}")  # fmt: skip
