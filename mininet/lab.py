@@ -115,6 +115,7 @@ class Lab:
         self.home = os.path.join(RUN, prefix)
         self.bridge = f"{prefix}0"
         self.record = {}
+        self.starting = self.leaving = False
         self.load()
 
     def path(self, *names):
@@ -180,6 +181,8 @@ class Lab:
 
     def spawn(self, role, words, environment=None):
         """Starts a process that outlives this one; its output goes to log/ROLE.log."""
+        # A keeper that is told to leave now does so when the process is recorded (see keeper_main).
+        self.starting = True
         with open(self.path("log", role.replace(" ", "-") + ".log"), "ab") as log:
             child = subprocess.Popen(
                 words,
@@ -191,6 +194,9 @@ class Lab:
                 env={**os.environ, **(environment or {})},
             )
         self.note(role, child.pid)
+        self.starting = False
+        if self.leaving:
+            os._exit(0)
         return child
 
     def is_whole(self):
@@ -474,16 +480,16 @@ def bridge_owner(bridge):
 
 def tear_down(lab):
     """Removes everything that belongs to this lab, whatever state it is in. Returns whether there was anything."""
+    # The keeper first: if it is still building, what it starts after we have read the record would be left over.
+    # Its shells end with it, but web servers keep the namespaces, and those are recorded.
+    keeper = lab.processes().get("keeper")
+    if keeper:
+        end([keeper])
     lab.load()
     restore_receive_buffer()
     existed = os.path.isdir(lab.home)
-    recorded = lab.processes()
-    keeper = recorded.pop("keeper", None)
-    end(list(recorded.values()))
+    end(list(lab.processes().values()))
     end(processes_inside(lab), 0.3)
-    if keeper:
-        end([keeper])
-        # Its shells have ended with it; those that had not yet are inside the namespaces or recorded as hosts.
     end([host for host in lab.hosts.values() if "start" in host], 0.3)
     if bridge_owner(lab.bridge) == "dwsr-lab":
         output("ovs-vsctl", "--timeout=20", "--if-exists", "del-br", lab.bridge)
@@ -610,7 +616,9 @@ def keeper_main(lab, options, report):
 
     def leave(_signal, _frame):
         # Whoever sent the signal clears everything away; the shells end when their terminals close.
-        os._exit(0)
+        lab.leaving = True
+        if not lab.starting:
+            os._exit(0)
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -877,4 +885,6 @@ def main(words):
 
 
 if __name__ == "__main__":
+    # Modules that import this one must meet the same LabError.
+    sys.modules["lab"] = sys.modules["__main__"]
     sys.exit(main(sys.argv[1:]))

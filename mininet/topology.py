@@ -9,6 +9,7 @@ A filter is a Mininet host in the root namespace with two interfaces, which it a
 """
 
 import contextlib
+import hashlib
 import re
 import subprocess
 
@@ -50,9 +51,12 @@ def interface_pattern(prefix):
 
 
 def mac(prefix, kind, number):
-    """The MAC of a client (kind 0) or server (kind 1); labs of different prefixes never share one."""
-    first, second = (prefix + "00").encode()[:2]
-    return f"02:{first:02x}:{second:02x}:00:{kind:02x}:{number:02x}"
+    """The MAC of a client (kind 0) or server (kind 1).
+
+    Labs of different prefixes must not share one: when a port goes, Open vSwitch forgets its MACs on all bridges, and
+    the other lab's answers would be flooded.
+    """
+    return f"02:{hashlib.sha256(prefix.encode()).digest()[:3].hex(':')}:{kind:02x}:{number:02x}"
 
 
 def plan(prefix, clients, servers):
