@@ -34,7 +34,7 @@ import org.projectfloodlight.openflow.protocol.OFFlowRemoved;
 import org.projectfloodlight.openflow.protocol.OFFlowRemovedReason;
 import org.projectfloodlight.openflow.protocol.OFFlowStatsEntry;
 import org.projectfloodlight.openflow.protocol.OFFlowStatsReply;
-import org.projectfloodlight.openflow.protocol.OFPortDesc;
+import org.projectfloodlight.openflow.protocol.OFPortDescStatsReply;
 import org.projectfloodlight.openflow.protocol.OFPortReason;
 import org.projectfloodlight.openflow.protocol.OFPortStatus;
 import org.projectfloodlight.openflow.protocol.OFStatsReplyFlags;
@@ -207,12 +207,14 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         });
     }
 
-    void onPorts(OpenFlowConnection connection, List<OFPortDesc> ports) {
+    void onPorts(OpenFlowConnection connection, OFPortDescStatsReply reply) {
         events.add(nowNs -> {
             Datapath datapath = current(connection);
             if (datapath != null) {
-                ports.forEach(datapath::port);
-                warnOfMissingPorts(datapath);
+                reply.getEntries().forEach(datapath::port);
+                if (!reply.getFlags().contains(OFStatsReplyFlags.REPLY_MORE)) {
+                    warnOfMissingPorts(datapath);
+                }
             }
         });
     }
