@@ -40,7 +40,7 @@ final class CounterText {
         Map<String, Map<String, Long>> byName = new TreeMap<>();
         filters.forEach((server, counters) -> counters.forEach(
                 (name, value) -> byName.computeIfAbsent("dwsr_filter_" + legal(name), metric -> new TreeMap<>())
-                        .merge(server, value, Long::sum)));
+                        .merge(server, value, CounterText::sum)));
         byName.forEach((name, values) -> {
             CounterSnapshot.Builder metric = CounterSnapshot.builder().name(name);
             values.forEach((server, value) -> metric.dataPoint(CounterSnapshot.CounterDataPointSnapshot.builder()
@@ -52,6 +52,11 @@ final class CounterText {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         FORMATS.getPrometheusTextFormatWriter().write(out, new MetricSnapshots(metrics));
         return out.toByteArray();
+    }
+
+    /** Never negative: counters are not, and must not become it. */
+    private static long sum(long a, long b) {
+        return a > Long.MAX_VALUE - b ? Long.MAX_VALUE : a + b;
     }
 
     private static MetricSnapshot counter(String name, long value) {

@@ -37,8 +37,12 @@ final class Documents {
     }
 
     static DwsrConfig config(int... servicePorts) {
+        return config(text(servicePorts));
+    }
+
+    static DwsrConfig config(String text) {
         try {
-            return ConfigReader.read(new ObjectMapper().readValue(text(servicePorts), Object.class));
+            return ConfigReader.read(new ObjectMapper().readValue(text, Object.class));
         } catch (JsonProcessingException | ConfigException e) {
             throw new AssertionError(e);
         }
