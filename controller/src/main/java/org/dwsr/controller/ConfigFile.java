@@ -1,5 +1,6 @@
 package org.dwsr.controller;
 
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -40,12 +41,14 @@ final class ConfigFile {
         try {
             tree = JSON.readValue(Files.readAllBytes(path), Object.class);
         } catch (JsonProcessingException e) {
+            // Without a location: what is nested deeper than Jackson follows.
+            JsonLocation at = e.getLocation() == null ? JsonLocation.NA : e.getLocation();
             throw new IOException(
-                    path + ", line " + e.getLocation().getLineNr() + ", column "
-                            + e.getLocation().getColumnNr() + ": not JSON: " + e.getOriginalMessage(),
+                    path + ", line " + Math.max(1, at.getLineNr()) + ", column " + Math.max(1, at.getColumnNr())
+                            + ": not JSON: " + e.getOriginalMessage(),
                     e);
         } catch (IOException e) {
-            throw new IOException("cannot read " + path + ": " + e, e);
+            throw new IOException("cannot read " + path + ": " + FileFault.reason(e), e);
         }
         try {
             return ConfigReader.read(tree);

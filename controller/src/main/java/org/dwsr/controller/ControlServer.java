@@ -6,6 +6,7 @@ import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
@@ -17,10 +18,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
@@ -41,7 +43,7 @@ import org.slf4j.LoggerFactory;
  *  GET  /metrics                       200, the same for Prometheus
  * </pre>
  *
- * Refusals are {@code {"problem": "…"}} with 400, 401, 404, 405, 413 or 503.
+ * Refusals are {@code {"problem": "…"}} with 400, 401, 404, 405, 413, 500 or 503.
  */
 final class ControlServer implements AutoCloseable {
     /** The longest body of a report. */
@@ -54,19 +56,32 @@ final class ControlServer implements AutoCloseable {
     private static final Pattern WAIT = Pattern.compile("(?:.*&)?waitMs=([0-9]{1,9})(?:&.*)?");
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final long AGENT_TIMEOUT_MS = 5_000;
-    private static final int THREADS = 16;
+    /** A request occupies a thread while it arrives: so many half requests keep others waiting, no fewer. */
+    private static final int MAX_THREADS = 256;
+    /** What of a refused body is read nevertheless, so that its sender gets to read the refusal. */
+    private static final long MAX_DISCARDED_BYTES = 64L << 20;
+
     private static final String JSON_TYPE = "application/json";
 
     static {
         // Without it a response waits for the acknowledgement of its own head: 40 ms on a kept-alive connection.
         System.setProperty("sun.net.httpserver.nodelay", "true");
+        // Seconds that a request may take to arrive; without it half a request is waited for forever.
+        System.setProperty("sun.net.httpserver.maxReqTime", "15");
     }
 
     private final WebSwitchAgent agent;
     private final ControllerCounters counters;
+    private final long agentTimeoutMs;
     private final byte[] authorization;
     private final HttpServer server;
-    private final ExecutorService threads = Executors.newFixedThreadPool(THREADS, new DefaultThreadFactory("control"));
+    private final ThreadPoolExecutor threads = new ThreadPoolExecutor(
+            MAX_THREADS,
+            MAX_THREADS,
+            10,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(),
+            new DefaultThreadFactory("control"));
     private final ScheduledExecutorService timer =
             Executors.newSingleThreadScheduledExecutor(new DefaultThreadFactory("control-timer"));
     private final Map<String, Map<String, Long>> filterCounters = new ConcurrentHashMap<>();
@@ -91,6 +106,18 @@ final class ControlServer implements AutoCloseable {
             WebSwitchAgent agent,
             ControllerCounters counters)
             throws IOException {
+        this(address, bearer, config, agent, counters, AGENT_TIMEOUT_MS);
+    }
+
+    ControlServer(
+            InetSocketAddress address,
+            String bearer,
+            DwsrConfig config,
+            WebSwitchAgent agent,
+            ControllerCounters counters,
+            long agentTimeoutMs)
+            throws IOException {
+        this.agentTimeoutMs = agentTimeoutMs;
         this.agent = agent;
         this.counters = counters;
         authorization = ("Bearer " + bearer).getBytes(StandardCharsets.UTF_8);
@@ -100,6 +127,7 @@ final class ControlServer implements AutoCloseable {
         } catch (IOException e) {
             throw new IOException("cannot listen on " + address + " for filters: " + e.getMessage(), e);
         }
+        threads.allowCoreThreadTimeOut(true);
         server.setExecutor(threads);
         server.createContext("/", this::handle);
         server.start();
@@ -108,6 +136,13 @@ final class ControlServer implements AutoCloseable {
     /** The port that is listened on. */
     int port() {
         return server.getAddress().getPort();
+    }
+
+    /** How many requests for the configuration are being held. */
+    int waitingRequests() {
+        synchronized (waiting) {
+            return waiting.size();
+        }
     }
 
     @Override
@@ -120,9 +155,14 @@ final class ControlServer implements AutoCloseable {
     /** Makes filters get this configuration, also those whose request is being held. */
     void offer(DwsrConfig config) {
         Published next = publish(config);
+        filterCounters.keySet().removeIf(filter -> config.server(filter) == null);
         List<Waiting> released;
         synchronized (waiting) {
+            boolean same = published.etag.equals(next.etag);
             published = next;
+            if (same) {
+                return;
+            }
             released = List.copyOf(waiting);
             waiting.clear();
         }
@@ -149,8 +189,8 @@ final class ControlServer implements AutoCloseable {
         void give() throws IOException;
     }
 
-    /** A request that fails is closed; nobody else notices. */
-    private static void guarded(HttpExchange exchange, Answer answer) {
+    /** A request that fails is answered if that is still possible, and closed; nobody else notices. */
+    private void guarded(HttpExchange exchange, Answer answer) {
         try {
             answer.give();
         } catch (IOException e) {
@@ -158,6 +198,11 @@ final class ControlServer implements AutoCloseable {
             exchange.close();
         } catch (RuntimeException e) {
             LOG.error("a control request failed", e);
+            try {
+                refuse(exchange, 500, "a fault of the controller: see its log");
+            } catch (IOException late) {
+                LOG.debug("an answer had begun", late);
+            }
             exchange.close();
         }
     }
@@ -171,7 +216,7 @@ final class ControlServer implements AutoCloseable {
             } else if (!List.of("/healthz", "/counters", "/metrics").contains(path)) {
                 refuse(exchange, 404, "nothing at " + path);
             } else if (!isMethod(exchange, "GET")) {
-                refuse(exchange, 405, "GET is expected");
+                refuseMethod(exchange, "GET");
             } else if (path.equals("/healthz")) {
                 health(exchange);
             } else if (path.equals("/counters")) {
@@ -193,7 +238,7 @@ final class ControlServer implements AutoCloseable {
             exchange.getResponseHeaders().set("WWW-Authenticate", "Bearer");
             refuse(exchange, 401, "the key of the key file is expected: Authorization: Bearer KEY");
         } else if (!isMethod(exchange, method)) {
-            refuse(exchange, 405, method + " is expected");
+            refuseMethod(exchange, method);
         } else if (current().config.server(filter) == null) {
             refuse(exchange, 404, "the configuration has no server " + filter);
         } else if (config) {
@@ -267,6 +312,7 @@ final class ControlServer implements AutoCloseable {
     private void report(HttpExchange exchange, String filter) throws IOException {
         byte[] body = exchange.getRequestBody().readNBytes(MAX_BODY_BYTES + 1);
         if (body.length > MAX_BODY_BYTES) {
+            discard(exchange.getRequestBody());
             refuse(exchange, 413, "at most " + MAX_BODY_BYTES + " bytes");
             return;
         }
@@ -288,6 +334,14 @@ final class ControlServer implements AutoCloseable {
             }
             exchange.sendResponseHeaders(204, -1);
             exchange.close();
+        }
+    }
+
+    private static void discard(InputStream body) throws IOException {
+        byte[] piece = new byte[1 << 16];
+        long discarded = 0;
+        for (int read = 0; read >= 0 && discarded < MAX_DISCARDED_BYTES; read = body.read(piece)) {
+            discarded += read;
         }
     }
 
@@ -339,9 +393,9 @@ final class ControlServer implements AutoCloseable {
     }
 
     /** The agent's answer, or null if it has none in time. */
-    private static <T> @Nullable T await(Future<T> answer) {
+    private <T> @Nullable T await(Future<T> answer) {
         try {
-            return answer.get(AGENT_TIMEOUT_MS, TimeUnit.MILLISECONDS);
+            return answer.get(agentTimeoutMs, TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return null;
@@ -349,6 +403,11 @@ final class ControlServer implements AutoCloseable {
             LOG.warn("the web switch did not answer a control request: {}", e.toString());
             return null;
         }
+    }
+
+    private void refuseMethod(HttpExchange exchange, String allowed) throws IOException {
+        exchange.getResponseHeaders().set("Allow", allowed);
+        refuse(exchange, 405, allowed + " is expected");
     }
 
     private void refuse(HttpExchange exchange, int status, String problem) throws IOException {

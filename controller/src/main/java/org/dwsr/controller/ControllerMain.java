@@ -109,6 +109,10 @@ public final class ControllerMain implements Callable<Integer> {
         }
         try {
             KeyFile key = KeyFile.readOrCreate(keyPath);
+            Logger log = LoggerFactory.getLogger(ControllerMain.class);
+            if (!KeyFile.isPrivate(keyPath)) {
+                log.warn("others can read or change the key file: chmod 600 {}", keyPath);
+            }
             try (EmbeddedController running = new EmbeddedController(
                     file,
                     document,
@@ -116,7 +120,6 @@ public final class ControllerMain implements Callable<Integer> {
                     key.bearer(),
                     openFlowAddress,
                     controlAddress)) {
-                Logger log = LoggerFactory.getLogger(ControllerMain.class);
                 log.info(
                         "ready: switches on {}:{}, filters on {}:{}",
                         openFlowAddress.getHostString(),

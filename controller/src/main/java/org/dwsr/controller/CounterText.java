@@ -36,18 +36,27 @@ final class CounterText {
     static byte[] render(Map<String, Long> own, Map<String, Map<String, Long>> filters) throws IOException {
         List<MetricSnapshot> metrics = new ArrayList<>();
         own.forEach((name, value) -> metrics.add(SIZES.contains(name) ? size(name, value) : counter(name, value)));
-        Map<String, CounterSnapshot.Builder> byName = new TreeMap<>();
-        filters.forEach((server, counters) -> counters.forEach((name, value) -> byName.computeIfAbsent(
-                        "dwsr_filter_" + legal(name),
-                        metric -> CounterSnapshot.builder().name(metric))
-                .dataPoint(CounterSnapshot.CounterDataPointSnapshot.builder()
-                        .labels(Labels.of("server", server))
-                        .value((double) value)
-                        .build())));
-        byName.values().forEach(builder -> metrics.add(builder.build()));
+        // Names that become the same are added up: a name of a filter's must not take the metrics away.
+        Map<String, Map<String, Long>> byName = new TreeMap<>();
+        filters.forEach((server, counters) -> counters.forEach(
+                (name, value) -> byName.computeIfAbsent("dwsr_filter_" + legal(name), metric -> new TreeMap<>())
+                        .merge(server, value, CounterText::sum)));
+        byName.forEach((name, values) -> {
+            CounterSnapshot.Builder metric = CounterSnapshot.builder().name(name);
+            values.forEach((server, value) -> metric.dataPoint(CounterSnapshot.CounterDataPointSnapshot.builder()
+                    .labels(Labels.of("server", server))
+                    .value((double) value)
+                    .build()));
+            metrics.add(metric.build());
+        });
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         FORMATS.getPrometheusTextFormatWriter().write(out, new MetricSnapshots(metrics));
         return out.toByteArray();
+    }
+
+    /** Never negative: counters are not, and must not become it. */
+    private static long sum(long a, long b) {
+        return a > Long.MAX_VALUE - b ? Long.MAX_VALUE : a + b;
     }
 
     private static MetricSnapshot counter(String name, long value) {

@@ -2,6 +2,7 @@ package org.dwsr.controller;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,6 +18,10 @@ import org.projectfloodlight.openflow.protocol.OFPortState;
 /** A connected switch as the agent sees it: what is on its way to it, and what was heard from it. */
 final class Datapath {
     private static final int DELETED_SLOTS = 4096;
+    /** What may gather within one turn of the agent. */
+    private static final int MAX_GATHERED_BYTES = 4 << 20;
+    /** What may wait beyond the low water mark of {@link OpenFlowListener}. */
+    private static final int MAX_BACKLOG_BYTES = 12 << 20;
 
     private final OpenFlowConnection connection;
     private final Map<Integer, String> ports = new TreeMap<>();
@@ -27,6 +32,7 @@ final class Datapath {
     private long readXid = -1;
     private long barrierXid = -1;
     private boolean programmed;
+    private boolean givenUp;
 
     Datapath(OpenFlowConnection connection) {
         this.connection = connection;
@@ -50,9 +56,29 @@ final class Datapath {
 
     // ---- toward the switch -------------------------------------------------------------------------------------
 
-    /** False when too much is waiting to be sent. */
+    /** False when too much is waiting to be sent for packet-outs to be worth adding. */
     boolean isWritable() {
-        return connection.channel().isWritable();
+        ByteBuf pending = out;
+        return connection.channel().isWritable() && (pending == null || pending.readableBytes() < MAX_GATHERED_BYTES);
+    }
+
+    /**
+     * Whether even what must not be lost (flow-mods) has no place any more. The switch is better disconnected then: it
+     * keeps its flows, and they are read back when it returns.
+     */
+    boolean isFull() {
+        return connection.channel().bytesBeforeWritable() > MAX_BACKLOG_BYTES;
+    }
+
+    /** Closes the connection; from now on nothing is sent. */
+    void giveUp() {
+        givenUp = true;
+        discard();
+        ChannelFuture unused = connection.channel().close();
+    }
+
+    boolean isGivenUp() {
+        return givenUp;
     }
 
     void packetOut(int port, ByteBuffer frame, int offset, int length) {

@@ -3,13 +3,14 @@ package org.dwsr.controller;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.handler.timeout.IdleStateEvent;
+import org.dwsr.flow.FlowCookie;
 import org.jspecify.annotations.Nullable;
 import org.projectfloodlight.openflow.exceptions.OFParseError;
 import org.projectfloodlight.openflow.protocol.OFBarrierReply;
-import org.projectfloodlight.openflow.protocol.OFErrorMsg;
 import org.projectfloodlight.openflow.protocol.OFFeaturesReply;
 import org.projectfloodlight.openflow.protocol.OFFlowRemoved;
 import org.projectfloodlight.openflow.protocol.OFFlowStatsReply;
@@ -24,29 +25,34 @@ import org.slf4j.LoggerFactory;
  * agent. Everything that depends on the configuration is the agent's.
  *
  * <pre>
- *  state     | HELLO                  | FEATURES_REPLY   | anything else
- *  ----------+------------------------+------------------+---------------------
- *  HELLO     | FEATURES (asks for it) | close            | close (errors: log)
- *  FEATURES  | ignore                 | READY, to agent  | ignore
- *  READY     | ignore                 | ignore           | to agent
+ *  state     | HELLO                      | FEATURES_REPLY   | ECHO_REQUEST | what breaks the protocol | anything else
+ *  ----------+----------------------------+------------------+--------------+--------------------------+--------------
+ *  HELLO     | 1.3: FEATURES, asks for it | close            | close        | close                    | close
+ *            | else HELLO_FAILED, close   |                  |              |                          |
+ *  FEATURES  | ignore                     | READY, to agent  | answer       | close                    | ignore
+ *  READY     | ignore                     | ignore           | answer       | close                    | to agent
+ *  CLOSED    | -                          | -                | -            | -                        | -
  * </pre>
  *
- * An echo request is answered in every state. A silent switch is asked for an echo and given up after
- * {@link #MAX_SILENT_PERIODS} periods.
+ * A silent switch is asked for an echo and given up after {@link #MAX_SILENT_PERIODS} periods. Messages that we never
+ * need are counted, not read: other applications' flows may have fields that OpenFlowJ does not know.
  */
 final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
-    /** Seconds of silence after which the switch is asked for an echo. */
-    static final int SILENT_PERIOD_S = 5;
+    /** How long a switch may be silent before it is asked for an echo. */
+    static final long SILENT_PERIOD_MS = 5_000;
     /** How many silent periods end the connection. */
     static final int MAX_SILENT_PERIODS = 3;
 
     private static final Logger LOG = LoggerFactory.getLogger(OpenFlowConnection.class);
     private static final LogLimiter ERROR_LOG = new LogLimiter();
 
+    private static final String NEEDED = "OpenFlow 1.3 is needed: set protocols=OpenFlow13 on the bridge";
+
     private enum State {
         HELLO,
         FEATURES,
-        READY
+        READY,
+        CLOSED
     }
 
     private final WebSwitchAgent agent;
@@ -55,6 +61,7 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
     private @Nullable Channel channel;
     private long datapath;
     private int silentPeriods;
+    private boolean announced;
 
     OpenFlowConnection(WebSwitchAgent agent, ControllerCounters counters) {
         super(ByteBuf.class);
@@ -80,19 +87,24 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
     public void channelActive(ChannelHandlerContext context) {
         channel = context.channel();
         counters.increment(ControllerCounter.OPENFLOW_CONNECTIONS_ACCEPTED);
-        send(context, OpenFlowFlows.OF13.buildHello().build());
+        send(context, OpenFlowFlows.hello());
     }
 
     @Override
     public void channelInactive(ChannelHandlerContext context) {
         counters.increment(ControllerCounter.OPENFLOW_CONNECTIONS_CLOSED);
-        if (state == State.READY) {
+        state = State.CLOSED;
+        if (announced) {
             agent.onDisconnected(this);
         }
     }
 
     @Override
     protected void channelRead0(ChannelHandlerContext context, ByteBuf message) throws OFParseError {
+        if (state == State.CLOSED) {
+            // The same read may have brought more than what we closed for.
+            return;
+        }
         silentPeriods = 0;
         if (message.readableBytes() < OpenFlowWire.HEADER_LENGTH) {
             protocolError(context, "a message shorter than its header");
@@ -101,33 +113,52 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
         int type = OpenFlowWire.type(message);
         if (state == State.HELLO) {
             onFirst(context, message, type);
-        } else if (OpenFlowWire.version(message) != OpenFlowWire.VERSION) {
+            return;
+        }
+        if (OpenFlowWire.version(message) != OpenFlowWire.VERSION) {
             protocolError(context, "version " + OpenFlowWire.version(message) + " after the handshake");
-        } else if (type == OpenFlowWire.TYPE_PACKET_IN) {
-            onPacketIn(context, message);
-        } else if (type == OpenFlowWire.TYPE_ECHO_REQUEST) {
-            echoReply(context, message);
-        } else if (type != OpenFlowWire.TYPE_ECHO_REPLY && type != OpenFlowWire.TYPE_HELLO) {
-            onMessage(OpenFlowFlows.OF13.getReader().readFrom(message));
+            return;
+        }
+        switch (type) {
+            case OpenFlowWire.TYPE_PACKET_IN -> onPacketIn(context, message);
+            case OpenFlowWire.TYPE_ECHO_REQUEST -> echoReply(context, message);
+            case OpenFlowWire.TYPE_ERROR -> onError(message);
+            case OpenFlowWire.TYPE_FLOW_REMOVED -> {
+                if (FlowCookie.isOurs(OpenFlowWire.flowRemovedCookie(message))) {
+                    onMessage(OpenFlowFlows.OF13.getReader().readFrom(message));
+                } else {
+                    counters.increment(ControllerCounter.OPENFLOW_MESSAGES_IGNORED);
+                }
+            }
+            case OpenFlowWire.TYPE_FEATURES_REPLY,
+                    OpenFlowWire.TYPE_PORT_STATUS,
+                    OpenFlowWire.TYPE_MULTIPART_REPLY,
+                    OpenFlowWire.TYPE_BARRIER_REPLY ->
+                onMessage(OpenFlowFlows.OF13.getReader().readFrom(message));
+            case OpenFlowWire.TYPE_ECHO_REPLY, OpenFlowWire.TYPE_HELLO -> {}
+            default -> counters.increment(ControllerCounter.OPENFLOW_MESSAGES_IGNORED);
         }
     }
 
     private void onFirst(ChannelHandlerContext context, ByteBuf message, int type) {
         if (type == OpenFlowWire.TYPE_ERROR) {
-            LOG.warn("{} refused our HELLO", context.channel().remoteAddress());
-            return;
+            protocolError(context, "refused our HELLO; " + NEEDED);
+        } else if (type != OpenFlowWire.TYPE_HELLO) {
+            protocolError(context, "no HELLO; " + NEEDED);
+        } else if (!OpenFlowWire.helloAllows13(message)) {
+            ByteBuf error = context.alloc().buffer();
+            OpenFlowWire.helloFailed(error, message, NEEDED);
+            failed("no OpenFlow 1.3 in its HELLO; " + NEEDED, context);
+            ChannelFuture unused = context.writeAndFlush(error).addListener(ChannelFutureListener.CLOSE);
+        } else {
+            state = State.FEATURES;
+            send(context, OpenFlowFlows.OF13.buildFeaturesRequest().build());
         }
-        // Without version bitmaps the lower of both versions is spoken (OpenFlow 1.3.5, section 6.3.1); ours is 1.3.
-        if (type != OpenFlowWire.TYPE_HELLO || OpenFlowWire.version(message) < OpenFlowWire.VERSION) {
-            protocolError(context, "no HELLO with OpenFlow 1.3; set protocols=OpenFlow13 on the bridge");
-            return;
-        }
-        state = State.FEATURES;
-        send(context, OpenFlowFlows.OF13.buildFeaturesRequest().build());
     }
 
     private void onPacketIn(ChannelHandlerContext context, ByteBuf message) {
         if (state != State.READY) {
+            counters.increment(ControllerCounter.OPENFLOW_MESSAGES_IGNORED);
             return;
         }
         counters.increment(ControllerCounter.PACKET_INS_RECEIVED);
@@ -136,26 +167,25 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
             protocolError(context, "a malformed packet-in");
             return;
         }
+        int inPort = OpenFlowWire.inPort(message);
+        if (inPort == OpenFlowWire.NO_PORT) {
+            protocolError(context, "a packet-in without in_port");
+            return;
+        }
         int length = message.readableBytes() - offset;
         if (length < OpenFlowWire.totalLength(message)) {
             counters.increment(ControllerCounter.PACKET_INS_DROPPED_TRUNCATED);
             return;
         }
-        agent.onPacketIn(datapath, OpenFlowWire.inPort(message), message, message.readerIndex() + offset, length);
+        agent.onPacketIn(datapath, inPort, message, message.readerIndex() + offset, length);
     }
 
     private void onMessage(OFMessage message) {
         if (message instanceof OFFeaturesReply reply && state == State.FEATURES) {
             state = State.READY;
             datapath = reply.getDatapathId().getLong();
+            announced = true;
             agent.onConnected(this);
-        } else if (message instanceof OFErrorMsg error) {
-            counters.increment(ControllerCounter.OPENFLOW_ERROR_MESSAGES);
-            ERROR_LOG.log(heldBack -> LOG.warn(
-                    "of:{} says {} ({} more error messages held back)",
-                    String.format("%016x", datapath),
-                    error,
-                    heldBack));
         } else if (state != State.READY) {
             counters.increment(ControllerCounter.OPENFLOW_MESSAGES_IGNORED);
         } else if (message instanceof OFFlowRemoved removed) {
@@ -165,7 +195,7 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
         } else if (message instanceof OFBarrierReply reply) {
             agent.onBarrier(this, reply.getXid());
         } else if (message instanceof OFPortDescStatsReply reply) {
-            agent.onPorts(this, reply.getEntries());
+            agent.onPorts(this, reply);
         } else if (message instanceof OFPortStatus status) {
             counters.increment(ControllerCounter.PORT_STATUS_RECEIVED);
             agent.onPortStatus(this, status);
@@ -174,7 +204,21 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
         }
     }
 
-    private static void echoReply(ChannelHandlerContext context, ByteBuf request) {
+    private void onError(ByteBuf message) {
+        counters.increment(ControllerCounter.OPENFLOW_ERROR_MESSAGES);
+        ERROR_LOG.log(heldBack -> LOG.warn(
+                "of:{} says {} ({} more error messages held back)",
+                String.format("%016x", datapath),
+                OpenFlowWire.describeError(message),
+                heldBack));
+    }
+
+    private void echoReply(ChannelHandlerContext context, ByteBuf request) {
+        if (!context.channel().isWritable()) {
+            // Who does not read cannot miss it; who sends without reading must not fill our memory.
+            counters.increment(ControllerCounter.OPENFLOW_MESSAGES_IGNORED);
+            return;
+        }
         int payload = request.readableBytes() - OpenFlowWire.HEADER_LENGTH;
         ByteBuf reply = context.alloc().buffer(request.readableBytes());
         reply.writeByte(OpenFlowWire.VERSION);
@@ -194,10 +238,7 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
         silentPeriods++;
         if (silentPeriods >= MAX_SILENT_PERIODS) {
             counters.increment(ControllerCounter.OPENFLOW_LIVENESS_TIMEOUTS);
-            LOG.warn(
-                    "{} was silent for {} s: closing",
-                    context.channel().remoteAddress(),
-                    SILENT_PERIOD_S * MAX_SILENT_PERIODS);
+            LOG.warn("{} was silent for {} periods: closing", context.channel().remoteAddress(), MAX_SILENT_PERIODS);
             close(context);
             return;
         }
@@ -212,10 +253,17 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
     }
 
     private void protocolError(ChannelHandlerContext context, String what) {
+        if (state != State.CLOSED) {
+            failed(what, context);
+            close(context);
+        }
+    }
+
+    private void failed(String what, ChannelHandlerContext context) {
+        state = State.CLOSED;
         counters.increment(ControllerCounter.OPENFLOW_PROTOCOL_ERRORS);
         ERROR_LOG.log(heldBack -> LOG.warn(
                 "{}: {}: closing ({} more held back)", context.channel().remoteAddress(), what, heldBack));
-        close(context);
     }
 
     private static void send(ChannelHandlerContext context, OFMessage message) {

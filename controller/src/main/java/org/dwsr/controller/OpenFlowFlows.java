@@ -28,6 +28,7 @@ import org.projectfloodlight.openflow.types.OFBufferId;
 import org.projectfloodlight.openflow.types.OFGroup;
 import org.projectfloodlight.openflow.types.OFPort;
 import org.projectfloodlight.openflow.types.TableId;
+import org.projectfloodlight.openflow.types.U32;
 import org.projectfloodlight.openflow.types.U64;
 
 /** Flow templates as OpenFlowJ messages, and what switches report about connection flows. */
@@ -38,6 +39,15 @@ final class OpenFlowFlows {
     static final long NO_MAC = -1;
 
     private OpenFlowFlows() {}
+
+    /** A HELLO that offers 1.3 and nothing else. */
+    static OFMessage hello() {
+        return OF13.buildHello()
+                .setElements(List.of(OF13.buildHelloElemVersionbitmap()
+                        .setBitmaps(List.of(U32.of(1 << OpenFlowWire.VERSION)))
+                        .build()))
+                .build();
+    }
 
     /** A flow-mod that adds a bound flow; one with the same priority and match is replaced. */
     static OFFlowMod add(FlowTemplate flow) {

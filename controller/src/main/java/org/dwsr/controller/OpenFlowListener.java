@@ -30,6 +30,11 @@ final class OpenFlowListener implements AutoCloseable {
      * @throws IOException if the address cannot be listened on
      */
     OpenFlowListener(InetSocketAddress address, WebSwitchAgent agent, ControllerCounters counters) throws IOException {
+        this(address, agent, counters, OpenFlowConnection.SILENT_PERIOD_MS);
+    }
+
+    OpenFlowListener(InetSocketAddress address, WebSwitchAgent agent, ControllerCounters counters, long silentPeriodMs)
+            throws IOException {
         ServerBootstrap bootstrap = new ServerBootstrap()
                 .group(loops)
                 .channel(NioServerSocketChannel.class)
@@ -43,8 +48,7 @@ final class OpenFlowListener implements AutoCloseable {
                     protected void initChannel(SocketChannel channel) {
                         channel.pipeline()
                                 .addLast(framing())
-                                .addLast(new IdleStateHandler(
-                                        OpenFlowConnection.SILENT_PERIOD_S, 0, 0, TimeUnit.SECONDS))
+                                .addLast(new IdleStateHandler(silentPeriodMs, 0, 0, TimeUnit.MILLISECONDS))
                                 .addLast(new OpenFlowConnection(agent, counters));
                     }
                 });

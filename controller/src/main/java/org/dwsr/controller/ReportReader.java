@@ -1,14 +1,19 @@
 package org.dwsr.controller;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.dwsr.config.Ipv4Address;
 import org.dwsr.config.MacAddress;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.MigrationTag;
 import org.dwsr.switching.FilterReport;
 
 /**
@@ -24,7 +29,12 @@ import org.dwsr.switching.FilterReport;
  * {@code live}, {@code ended} and {@code counters} may be absent.
  */
 final class ReportReader {
-    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final ObjectMapper JSON = JsonMapper.builder()
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+            .build();
+    private static final Pattern PORT = Pattern.compile("[0-9]{1,5}");
+    private static final int MAX_PORT = 0xFFFF;
     private static final int MAX_BOOT_LENGTH = 64;
 
     private final FilterReport report;
@@ -63,6 +73,9 @@ final class ReportReader {
             String path = "$.live[" + i + "]";
             liveKeys[i] = key(live.get(i), path);
             liveTags[i] = mac(live.get(i), path, "tag");
+            if (!MigrationTag.isTag(liveTags[i])) {
+                throw new Malformed(path + ".tag: a migration tag (d6:52… or d6:53…) is expected");
+            }
             liveClientMacs[i] = mac(live.get(i), path, "clientMac");
         }
         JsonNode ended = list(root, "ended");
@@ -71,14 +84,14 @@ final class ReportReader {
         for (int i = 0; i < ended.size(); i++) {
             String path = "$.ended[" + i + "]";
             endedKeys[i] = key(ended.get(i), path);
-            endedSeqs[i] = (int) number(ended.get(i), path, "seq", 0xFFFF_FFFFL);
+            endedSeqs[i] = (int) number(ended.get(i), path, "seq", 0, 0xFFFF_FFFFL);
         }
         JsonNode values = root.path("counters");
         if (!values.isMissingNode() && !values.isObject()) {
             throw new Malformed("$.counters: an object is expected");
         }
         for (Map.Entry<String, JsonNode> value : values.properties()) {
-            counters.put(value.getKey(), number(values, "$.counters", value.getKey(), Long.MAX_VALUE));
+            counters.put(value.getKey(), number(values, "$.counters", value.getKey(), 0, Long.MAX_VALUE));
         }
         report = new FilterReport(
                 server, boot, full.booleanValue(), liveKeys, liveTags, liveClientMacs, endedKeys, endedSeqs);
@@ -103,16 +116,18 @@ final class ReportReader {
     private static long key(JsonNode node, String path) throws Malformed {
         String client = text(node, path, "client");
         int colon = client.lastIndexOf(':');
+        int address;
         try {
-            int address = Ipv4Address.parse(client.substring(0, Math.max(0, colon)));
-            int port = Integer.parseInt(client.substring(colon + 1));
-            if (port >= 1 && port <= 0xFFFF) {
-                return ConnectionKey.of(address, port, (int) number(node, path, "port", 0xFFFF));
-            }
+            address = Ipv4Address.parse(client.substring(0, Math.max(0, colon)));
         } catch (IllegalArgumentException e) {
             throw new Malformed(path + ".client: an address and a port are expected: " + e.getMessage());
         }
-        throw new Malformed(path + ".client: a port from 1 to 65535 is expected");
+        String digits = client.substring(colon + 1);
+        int port = PORT.matcher(digits).matches() ? Integer.parseInt(digits) : 0;
+        if (port < 1 || port > MAX_PORT) {
+            throw new Malformed(path + ".client: a port from 1 to " + MAX_PORT + " is expected");
+        }
+        return ConnectionKey.of(address, port, (int) number(node, path, "port", 1, MAX_PORT));
     }
 
     private static long mac(JsonNode node, String path, String field) throws Malformed {
@@ -123,13 +138,13 @@ final class ReportReader {
         }
     }
 
-    private static long number(JsonNode node, String path, String field, long max) throws Malformed {
+    private static long number(JsonNode node, String path, String field, long min, long max) throws Malformed {
         JsonNode value = node.path(field);
         if (!value.isIntegralNumber()
                 || !value.canConvertToLong()
-                || value.longValue() < 0
+                || value.longValue() < min
                 || value.longValue() > max) {
-            throw new Malformed(path + "." + field + ": a number from 0 to " + max + " is expected");
+            throw new Malformed(path + "." + field + ": a number from " + min + " to " + max + " is expected");
         }
         return value.longValue();
     }

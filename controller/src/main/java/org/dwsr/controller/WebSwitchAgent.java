@@ -1,7 +1,6 @@
 package org.dwsr.controller;
 
 import io.netty.buffer.ByteBuf;
-import io.netty.channel.ChannelFuture;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -34,7 +33,7 @@ import org.projectfloodlight.openflow.protocol.OFFlowRemoved;
 import org.projectfloodlight.openflow.protocol.OFFlowRemovedReason;
 import org.projectfloodlight.openflow.protocol.OFFlowStatsEntry;
 import org.projectfloodlight.openflow.protocol.OFFlowStatsReply;
-import org.projectfloodlight.openflow.protocol.OFPortDesc;
+import org.projectfloodlight.openflow.protocol.OFPortDescStatsReply;
 import org.projectfloodlight.openflow.protocol.OFPortReason;
 import org.projectfloodlight.openflow.protocol.OFPortStatus;
 import org.projectfloodlight.openflow.protocol.OFStatsReplyFlags;
@@ -207,12 +206,14 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         });
     }
 
-    void onPorts(OpenFlowConnection connection, List<OFPortDesc> ports) {
+    void onPorts(OpenFlowConnection connection, OFPortDescStatsReply reply) {
         events.add(nowNs -> {
             Datapath datapath = current(connection);
             if (datapath != null) {
-                ports.forEach(datapath::port);
-                warnOfMissingPorts(datapath);
+                reply.getEntries().forEach(datapath::port);
+                if (!reply.getFlags().contains(OFStatsReplyFlags.REPLY_MORE)) {
+                    warnOfMissingPorts(datapath);
+                }
             }
         });
     }
@@ -303,8 +304,7 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         Datapath former = datapaths.put(connection.datapath(), datapath);
         if (former != null) {
             // A switch that lost its connection is back before we noticed.
-            former.discard();
-            ChannelFuture unused = former.connection().channel().close();
+            former.giveUp();
             logic.onDatapath(datapath.id(), false, nowNs);
         }
         LOG.info(
@@ -445,9 +445,24 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
 
     // ---- what the web switch decides -------------------------------------------------------------------------------
 
+    /** The switch if it is connected and reads what it is sent; one that does not is disconnected here. */
+    private @Nullable Datapath reachable(long datapathId) {
+        Datapath datapath = datapaths.get(datapathId);
+        if (datapath == null || datapath.isGivenUp()) {
+            return null;
+        }
+        if (datapath.isFull()) {
+            counters.increment(ControllerCounter.OPENFLOW_SLOW_SWITCHES_CLOSED);
+            LOG.warn("{} does not read what it is sent: closing", Datapath.format(datapathId));
+            datapath.giveUp();
+            return null;
+        }
+        return datapath;
+    }
+
     @Override
     public void packetOut(long datapathId, int port, ByteBuffer frame, int offset, int length) {
-        Datapath datapath = datapaths.get(datapathId);
+        Datapath datapath = reachable(datapathId);
         if (datapath == null) {
             counters.increment(ControllerCounter.PACKET_OUTS_DROPPED_NO_DATAPATH);
         } else if (length > OpenFlowWire.MAX_FRAME_LENGTH) {
@@ -462,7 +477,7 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
 
     @Override
     public void installConnection(long datapathId, long connectionKey, int serverIndex) {
-        Datapath datapath = datapaths.get(datapathId);
+        Datapath datapath = reachable(datapathId);
         DwsrConfig running = config;
         if (datapath == null || running == null) {
             counters.increment(ControllerCounter.FLOW_MODS_DROPPED_NO_DATAPATH);
@@ -474,7 +489,7 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
 
     @Override
     public void removeConnection(long datapathId, long connectionKey) {
-        Datapath datapath = datapaths.get(datapathId);
+        Datapath datapath = reachable(datapathId);
         DwsrConfig running = config;
         if (datapath == null || running == null) {
             counters.increment(ControllerCounter.FLOW_MODS_DROPPED_NO_DATAPATH);
