@@ -139,6 +139,8 @@ public final class BodyFraming {
     /** Takes one byte of chunk syntax; false if it breaks the body. */
     private boolean step(int octet) {
         switch (state) {
+            case BROKEN:
+                return false;
             case SIZE:
                 return size(octet);
             case EXTENSION:
