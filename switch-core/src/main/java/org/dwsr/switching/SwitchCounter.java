@@ -9,6 +9,8 @@ public enum SwitchCounter {
     ECHO_REPLIES,
     SYNS_ANSWERED,
     HANDSHAKE_ACKS,
+    /** Segments that came before the one that proves their handshake, and wait for it. */
+    SEGMENTS_WAITED,
     CLOSED_PORT_RESETS,
     FINS_ANSWERED,
     REQUESTS_SWITCHED,
@@ -19,8 +21,13 @@ public enum SwitchCounter {
     REQUESTS_RESENT,
     REQUESTS_BY_COOKIE,
     SEGMENTS_FORWARDED,
+    /** Segments that belong to a request head which is not whole yet. */
+    SEGMENTS_GATHERED,
+    /** Segments of a client that the web switch has answered itself. */
+    SEGMENTS_AFTER_ANSWER,
     SILENCES_SENT,
     PARTIAL_HEADS_ACKNOWLEDGED,
+    CONFIRMS_TAKEN,
     CONFIRMS_RELAYED,
     FLOWS_INSTALLED,
     FLOWS_REMOVED,
@@ -36,7 +43,8 @@ public enum SwitchCounter {
     DROPPED_FRAGMENT,
     DROPPED_NOT_FOR_VIP,
     DROPPED_FORGED_TAG,
-    DROPPED_INVALID_COOKIE,
+    /** RSTs for no connection, or with a sequence number that only somebody who does not see it would send. */
+    DROPPED_RESET,
     DROPPED_WAITING_FULL,
     DROPPED_WAITED_TOO_LONG,
     DROPPED_UNSYNCED,

@@ -175,10 +175,7 @@ public final class WebSwitch {
         boolean tagged = MigrationTag.isTag(frame.ethSource());
         RequestClassifier classifier = config.classifier(frame.destinationPort());
         if (classifier == null) {
-            if (!frame.hasFlag(TcpFlags.RST) && !tagged) {
-                responder.reset(config.config, datapath, inPort, frame);
-                counters.increment(SwitchCounter.CLOSED_PORT_RESETS);
-            }
+            onClosedPort(config, datapath, inPort, tagged);
             return;
         }
         long key = ConnectionKey.of(frame.ipSource(), frame.sourcePort(), frame.destinationPort());
@@ -191,6 +188,17 @@ public final class WebSwitch {
         }
     }
 
+    private void onClosedPort(RunningConfig config, long datapath, int inPort, boolean tagged) {
+        if (tagged) {
+            counters.increment(SwitchCounter.DROPPED_FORGED_TAG);
+        } else if (frame.hasFlag(TcpFlags.RST)) {
+            counters.increment(SwitchCounter.DROPPED_RESET);
+        } else {
+            responder.reset(config.config, datapath, inPort, frame);
+            counters.increment(SwitchCounter.CLOSED_PORT_RESETS);
+        }
+    }
+
     // ---- from a client ---------------------------------------------------------------------------------------
 
     private void onClientSegment(
@@ -200,6 +208,9 @@ public final class WebSwitch {
             onSyn(config, key, datapath, port, nowNs);
         } else if (frame.hasFlag(TcpFlags.RST)) {
             onClientReset(config, entry);
+        } else if (!frame.hasFlag(TcpFlags.ACK)) {
+            // RFC 9293 section 3.10.7.4: after the handshake every segment acknowledges.
+            counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
         } else if (entry == null) {
             onUnknown(config, classifier, key, datapath, port, nowNs);
         } else {
@@ -232,9 +243,8 @@ public final class WebSwitch {
     /** A client's RST goes straight through to its server. */
     private void onClientReset(RunningConfig config, @Nullable ConnectionEntry entry) {
         if (entry == null) {
-            return;
-        }
-        if (entry.state == State.MIGRATED || entry.state == State.MOVING) {
+            counters.increment(SwitchCounter.DROPPED_RESET);
+        } else if (entry.state == State.MIGRATED || entry.state == State.MOVING) {
             forward(config, entry);
         } else if (entry.state == State.ANSWERED || frame.seq() == entry.requestSeq || entry.gather != null) {
             connections.remove(entry.key);
@@ -256,8 +266,7 @@ public final class WebSwitch {
             onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
             releaseWaiting(config, classifier, entry, nowNs);
         } else if (waiting.offer(key, datapath, port, frame.buffer(), frame.offset(), frame.frameLength(), nowNs)) {
-            counters.increment(SwitchCounter.DROPPED_INVALID_COOKIE);
-            counters.add(SwitchCounter.DROPPED_INVALID_COOKIE, -1);
+            counters.increment(SwitchCounter.SEGMENTS_WAITED);
         } else {
             counters.increment(SwitchCounter.DROPPED_WAITING_FULL);
         }
@@ -269,9 +278,11 @@ public final class WebSwitch {
         } else if (provesHandshake(config, key, nowNs)) {
             responder.finAck(config.config, datapath, port, frame, true);
             counters.increment(SwitchCounter.FINS_ANSWERED);
-        } else if (synced(nowNs) && frame.hasFlag(TcpFlags.ACK)) {
+        } else if (synced(nowNs)) {
             responder.finAck(config.config, datapath, port, frame, false);
             counters.increment(SwitchCounter.FINS_ANSWERED);
+        } else {
+            counters.increment(SwitchCounter.DROPPED_UNSYNCED);
         }
     }
 
@@ -442,6 +453,8 @@ public final class WebSwitch {
         int clientPort = located && entry != null ? entry.ingressPort : SwitchOutput.PORT_NORMAL;
         if (frame.hasFlag(TcpFlags.SYN)) {
             onSyn(config, key, clientDatapath, clientPort, nowNs);
+        } else if (!frame.hasFlag(TcpFlags.ACK)) {
+            counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
         } else if (frame.payloadLength() == 0) {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (entry == null) {
@@ -508,16 +521,20 @@ public final class WebSwitch {
             resendTagged(config, entry);
         } else if (frame.payloadLength() > 0 || frame.hasFlag(TcpFlags.FIN)) {
             forward(config, entry);
+        } else {
+            counters.increment(SwitchCounter.DROPPED_STALE);
         }
     }
 
     /** The new server's filter has the bytes that somebody acknowledged: whoever holds them may let go. */
     private void onConfirm(RunningConfig config, @Nullable ConnectionEntry entry, int server) {
-        if (entry == null || entry.server != server) {
+        boolean wanted = entry != null && (entry.awaitsConfirm || entry.heldBy != ConnectionEntry.NO_SERVER);
+        if (entry == null || entry.server != server || !wanted) {
             counters.increment(SwitchCounter.DROPPED_STALE);
             return;
         }
         if (entry.awaitsConfirm) {
+            counters.increment(SwitchCounter.CONFIRMS_TAKEN);
             entry.awaitsConfirm = false;
             entry.gather = null;
         }
@@ -562,9 +579,6 @@ public final class WebSwitch {
         entry.window = frame.window();
         entry.requestAck = frame.ack();
         entry.lastArrivalNs = nowNs;
-        if (frame.payloadLength() == 0 && gather == null) {
-            return;
-        }
         if (gather == null && frame.seq() == entry.requestSeq) {
             int parsed = head.parse(frame.buffer(), frame.payloadOffset(), frame.payloadLength());
             if (parsed > 0) {
@@ -589,6 +603,7 @@ public final class WebSwitch {
         }
         entry.tag = MigrationTag.with(entry.tag, MigrationTag.contentType(entry.tag), kind);
         time(entry);
+        counters.increment(SwitchCounter.SEGMENTS_GATHERED);
         gather.insert(frame.seq(), frame.buffer(), frame.payloadOffset(), frame.payloadLength());
         if (frame.hasFlag(TcpFlags.FIN)) {
             gather.fin(frame.seq() + frame.payloadLength());
@@ -796,6 +811,7 @@ public final class WebSwitch {
 
     /** Acknowledges whatever still comes, repeats the answer until the client has it, and lets the client close. */
     private void onAnswered(RunningConfig config, ConnectionEntry entry) {
+        counters.increment(SwitchCounter.SEGMENTS_AFTER_ANSWER);
         ErrorResponse response = answerOf(entry.answerStatus);
         int end = entry.answerSeq + response.lengthBytes() + 1;
         int received = frame.seq() + frame.seqLength();
