@@ -42,6 +42,16 @@ final class ConnectionEntry {
 
     @Nullable
     ReassemblyBuffer gather;
+    /** Whether the head in {@link #gather} is still incomplete, and since when it has been gathered. */
+    boolean gathering;
+
+    long gatheringSinceNs;
+
+    @Nullable
+    ConnectionEntry older;
+
+    @Nullable
+    ConnectionEntry newer;
     /** Whether bytes of {@link #gather} were acknowledged to the client by us. */
     boolean acknowledged;
 

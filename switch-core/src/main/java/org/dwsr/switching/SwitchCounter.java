@@ -13,6 +13,8 @@ public enum SwitchCounter {
     SEGMENTS_WAITED,
     CLOSED_PORT_RESETS,
     FINS_ANSWERED,
+    /** RSTs that ended a connection which had no server. */
+    CLIENT_RESETS,
     REQUESTS_SWITCHED,
     REQUESTS_MIGRATED,
     REQUESTS_MOVED,
@@ -27,6 +29,12 @@ public enum SwitchCounter {
     SEGMENTS_AFTER_ANSWER,
     SILENCES_SENT,
     PARTIAL_HEADS_ACKNOWLEDGED,
+    /** Heads that the client ended with a FIN before they were whole. */
+    HEADS_CUT_SHORT,
+    /** Incomplete heads that gave way to newer ones, answered with 503. */
+    HEADS_EVICTED,
+    /** Requests whose arrival no filter confirmed in time. */
+    CONFIRMS_MISSED,
     CONFIRMS_TAKEN,
     CONFIRMS_RELAYED,
     FLOWS_INSTALLED,
@@ -54,6 +62,9 @@ public enum SwitchCounter {
     DROPPED_UNEXPECTED_FLAGS,
     DROPPED_UNKNOWN_CLIENT,
     DROPPED_TABLE_FULL,
+    DROPPED_HEADS_FULL,
+    /** Segments that the peer of the handshake would not send here: a wrong acknowledgment, or outside the window. */
+    DROPPED_OUT_OF_WINDOW,
     DROPPED_STALE,
     /** Segments that carry payload from the VIP: a response byte at the web switch. Always 0. */
     RESPONSE_SEGMENTS_SEEN;

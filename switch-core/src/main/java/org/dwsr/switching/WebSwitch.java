@@ -1,6 +1,7 @@
 package org.dwsr.switching;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import org.dwsr.config.DwsrConfig;
@@ -48,10 +49,10 @@ public final class WebSwitch {
     private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
     private static final int MAX_RESENDS = 25;
+    private static final int ANSWERED_WINDOW = 1 << 16;
     private static final long ANSWERED_NS = 10_000 * NANOS_PER_MS;
     private static final long HEAD_TIMEOUT_NS = 60_000 * NANOS_PER_MS;
     private static final long YOUNG_NS = 2_000 * NANOS_PER_MS;
-    private static final int GATHER_BYTES = RequestHead.MAX_HEAD_BYTES + 2048;
     private static final int MAX_CONNECTIONS = 1 << 20;
     private static final long SILENT_NS = 15_000 * NANOS_PER_MS;
 
@@ -60,7 +61,10 @@ public final class WebSwitch {
     private final VipResponder responder;
     private final SwitchCounters counters = new SwitchCounters();
     private final LongKeyedTable<ConnectionEntry> connections = new LongKeyedTable<>();
+    private final GatheringHeads heads;
+    private final int maxConnections;
     private final List<ConnectionEntry> timed = new ArrayList<>();
+    private final ArrayDeque<ConnectionEntry> answered = new ArrayDeque<>();
     private final WaitingSegments waiting = new WaitingSegments();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final ArpFlyweight arp = new ArpFlyweight();
@@ -72,8 +76,15 @@ public final class WebSwitch {
 
     /** A web switch without configuration: until {@link #configure} it drops and counts everything. */
     public WebSwitch(SynCookie synCookie, SwitchOutput output) {
+        this(synCookie, output, MAX_CONNECTIONS, GatheringHeads.LIMIT);
+    }
+
+    /** The same with other limits, for tests. */
+    WebSwitch(SynCookie synCookie, SwitchOutput output, int maxConnections, int maxHeads) {
         this.synCookie = synCookie;
         this.output = output;
+        this.maxConnections = maxConnections;
+        heads = new GatheringHeads(maxHeads);
         responder = new VipResponder(output);
     }
 
@@ -108,6 +119,7 @@ public final class WebSwitch {
                 next.load.opened(entry.server);
             } else if (hadServer) {
                 removeFlow(entry);
+                heads.release(entry);
                 connections.remove(entry.key);
             }
         }
@@ -219,9 +231,26 @@ public final class WebSwitch {
         } else if (entry == null) {
             onUnknown(config, classifier, key, datapath, port, nowNs);
         } else {
-            locate(entry, datapath, port);
-            onKnown(config, classifier, entry, nowNs);
+            onKnown(config, classifier, entry, datapath, port, nowNs);
         }
+    }
+
+    /** Tells whether only the peer of an entry's handshake can have sent this; a server's TCP checks for itself. */
+    private boolean acceptable(ConnectionEntry entry) {
+        ReassemblyBuffer gather = entry.gather;
+        if (entry.state == State.GATHERING && gather != null) {
+            int from = TcpSeq.distance(gather.base(), frame.seq());
+            // Nothing but the SYN-ACK was sent to this client, so there is nothing else it could acknowledge.
+            return frame.ack() == entry.requestAck && from + frame.seqLength() >= 0 && from <= gather.capacity();
+        }
+        if (entry.state == State.ANSWERED) {
+            int from = TcpSeq.distance(entry.answerAck, frame.seq());
+            boolean inWindow = from >= -ANSWERED_WINDOW && from <= ANSWERED_WINDOW;
+            boolean acknowledged = TcpSeq.isAtOrAfter(frame.ack(), entry.answerSeq)
+                    && TcpSeq.isBeforeOrAt(frame.ack(), answerEnd(entry));
+            return inWindow && acknowledged;
+        }
+        return true;
     }
 
     private void locate(ConnectionEntry entry, long datapath, int port) {
@@ -245,15 +274,26 @@ public final class WebSwitch {
         counters.increment(SwitchCounter.SYNS_ANSWERED);
     }
 
-    /** A client's RST goes straight through to its server. */
+    /** A client's RST goes straight through to its server; without a server only the very next byte's number counts. */
     private void onClientReset(RunningConfig config, @Nullable ConnectionEntry entry) {
-        if (entry == null) {
-            counters.increment(SwitchCounter.DROPPED_RESET);
-        } else if (entry.state == State.MIGRATED || entry.state == State.MOVING) {
+        if (entry != null && entry.server != ConnectionEntry.NO_SERVER) {
             forward(config, entry);
-        } else if (entry.state == State.ANSWERED || frame.seq() == entry.requestSeq || entry.gather != null) {
+        } else if (entry != null && frame.seq() == nextExpected(entry)) {
+            heads.release(entry);
             connections.remove(entry.key);
+            counters.increment(SwitchCounter.CLIENT_RESETS);
+        } else {
+            counters.increment(SwitchCounter.DROPPED_RESET);
         }
+    }
+
+    /** The sequence number that a blind sender would have to guess (RFC 5961 section 3.2). */
+    private static int nextExpected(ConnectionEntry entry) {
+        return entry.gather == null ? entry.answerAck : receivedEnd(entry.gather);
+    }
+
+    private static int receivedEnd(ReassemblyBuffer gather) {
+        return gather.end() + (gather.finished() ? 1 : 0);
     }
 
     private void onUnknown(
@@ -302,12 +342,22 @@ public final class WebSwitch {
     }
 
     private @Nullable ConnectionEntry open(long key, long datapath, int port) {
-        if (connections.size() >= MAX_CONNECTIONS) {
-            return null;
+        return hasRoom() ? opened(key, datapath, port) : null;
+    }
+
+    /** Whether one more entry fits; one that was answered gives way, because nothing but courtesy keeps it. */
+    private boolean hasRoom() {
+        while (connections.size() >= maxConnections && !answered.isEmpty()) {
+            forgetAnswered(answered.remove());
         }
+        return connections.size() < maxConnections;
+    }
+
+    private ConnectionEntry opened(long key, long datapath, int port) {
         ConnectionEntry entry = new ConnectionEntry(key);
         entry.tag = SynCookie.tag(frame.ack() - 1, VipResponder.SERVER_SCALE);
         entry.requestSeq = frame.seq();
+        entry.requestAck = frame.ack();
         locate(entry, datapath, port);
         connections.put(key, entry);
         return entry;
@@ -316,16 +366,27 @@ public final class WebSwitch {
     private void releaseWaiting(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
         waiting.release(entry.key, (datapath, port, buf, length) -> {
             if (frame.wrap(buf, 0, length, false) == FrameFlyweight.Kind.TCP) {
-                onKnown(config, classifier, entry, nowNs);
+                onKnown(config, classifier, entry, datapath, port, nowNs);
             }
         });
     }
 
-    private void onKnown(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
+    private void onKnown(
+            RunningConfig config,
+            RequestClassifier classifier,
+            ConnectionEntry entry,
+            long datapath,
+            int port,
+            long nowNs) {
         if (startsAnew(config, entry, nowNs)) {
-            restart(config, classifier, entry, nowNs);
+            restart(config, classifier, entry, datapath, port, nowNs);
             return;
         }
+        if (!acceptable(entry)) {
+            counters.increment(SwitchCounter.DROPPED_OUT_OF_WINDOW);
+            return;
+        }
+        locate(entry, datapath, port);
         switch (entry.state) {
             case GATHERING:
                 onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
@@ -350,15 +411,21 @@ public final class WebSwitch {
                 && provesHandshake(config, entry.key, nowNs);
     }
 
-    private void restart(RunningConfig config, RequestClassifier classifier, ConnectionEntry old, long nowNs) {
+    private void restart(
+            RunningConfig config,
+            RequestClassifier classifier,
+            ConnectionEntry old,
+            long datapath,
+            int port,
+            long nowNs) {
         int formerServer = old.server;
         if (formerServer != ConnectionEntry.NO_SERVER) {
             config.load.closed(formerServer);
         }
-        ConnectionEntry entry = open(old.key, old.ingressDatapath, old.ingressPort);
-        if (entry == null) {
-            counters.increment(SwitchCounter.DROPPED_TABLE_FULL);
-            return;
+        heads.release(old);
+        ConnectionEntry entry = opened(old.key, datapath, port);
+        if (old.ingressDatapath != datapath) {
+            removeFlow(old);
         }
         entry.flowInstalled = old.flowInstalled;
         onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
@@ -465,7 +532,7 @@ public final class WebSwitch {
         } else if (entry == null) {
             onUnknown(config, classifier, key, clientDatapath, clientPort, nowNs);
         } else if (entry.state != State.MIGRATED || startsAnew(config, entry, nowNs)) {
-            onKnown(config, classifier, entry, nowNs);
+            onKnown(config, classifier, entry, clientDatapath, clientPort, nowNs);
         } else if (entry.server != server) {
             forward(config, entry);
         } else if (frame.seq() == entry.requestSeq) {
@@ -541,7 +608,7 @@ public final class WebSwitch {
         if (entry.awaitsConfirm) {
             counters.increment(SwitchCounter.CONFIRMS_TAKEN);
             entry.awaitsConfirm = false;
-            entry.gather = null;
+            heads.release(entry);
         }
         if (entry.heldBy != ConnectionEntry.NO_SERVER) {
             ServerConfig holder = config.server(entry.heldBy);
@@ -553,7 +620,7 @@ public final class WebSwitch {
     }
 
     private @Nullable ConnectionEntry restore(RunningConfig config, long key, int server, long tag, long nowNs) {
-        if (connections.size() >= MAX_CONNECTIONS) {
+        if (!hasRoom()) {
             return null;
         }
         ConnectionEntry entry = new ConnectionEntry(key);
@@ -572,19 +639,20 @@ public final class WebSwitch {
 
     private void onRequestSegment(
             RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, int kind, long nowNs) {
-        ReassemblyBuffer gather = entry.gather;
         if (entry.state == State.MIGRATED) {
-            gather = null;
-            entry.gather = null;
+            heads.release(entry);
             entry.awaitsConfirm = false;
             entry.acknowledged = false;
             entry.state = State.MOVING;
             entry.requestSeq = frame.seq();
+            // The client has acknowledged the whole previous response, so this stays the same for the whole request.
+            entry.requestAck = frame.ack();
         }
         entry.window = frame.window();
-        entry.requestAck = frame.ack();
-        entry.lastArrivalNs = nowNs;
-        if (gather == null && frame.seq() == entry.requestSeq) {
+        if (frame.payloadLength() > 0) {
+            entry.lastArrivalNs = nowNs;
+        }
+        if (entry.gather == null && frame.seq() == entry.requestSeq) {
             int parsed = head.parse(frame.buffer(), frame.payloadOffset(), frame.payloadLength());
             if (parsed > 0) {
                 decide(config, classifier, entry, kind, null, nowNs);
@@ -600,13 +668,18 @@ public final class WebSwitch {
 
     private void gather(
             RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, int kind, long nowNs) {
-        ReassemblyBuffer gather = entry.gather;
-        if (gather == null || TcpSeq.isBefore(frame.seq(), gather.base()) && !entry.acknowledged) {
-            entry.requestSeq = frame.seq();
-            gather = new ReassemblyBuffer(GATHER_BYTES, frame.seq());
-            entry.gather = gather;
+        ReassemblyBuffer gather = bufferOf(config, entry, nowNs);
+        if (gather == null) {
+            counters.increment(SwitchCounter.DROPPED_HEADS_FULL);
+            if (entry.server == ConnectionEntry.NO_SERVER) {
+                connections.remove(entry.key);
+            } else {
+                entry.state = State.MIGRATED;
+            }
+            return;
         }
-        entry.tag = MigrationTag.with(entry.tag, MigrationTag.contentType(entry.tag), kind);
+        int keptKind = MigrationTag.kind(entry.tag) == MigrationTag.HELD ? MigrationTag.HELD : kind;
+        entry.tag = MigrationTag.with(entry.tag, MigrationTag.contentType(entry.tag), keptKind);
         time(entry);
         counters.increment(SwitchCounter.SEGMENTS_GATHERED);
         gather.insert(frame.seq(), frame.buffer(), frame.payloadOffset(), frame.payloadLength());
@@ -615,10 +688,33 @@ public final class WebSwitch {
         }
         int parsed = head.parse(gather.bytes(), 0, gather.length());
         if (parsed > 0) {
-            decide(config, classifier, entry, kind, gather, nowNs);
+            decide(config, classifier, entry, keptKind, gather, nowNs);
         } else if (parsed == RequestHead.REFUSED) {
-            refuse(config, entry, gather.end(), nowNs);
+            refuse(config, entry, receivedEnd(gather), nowNs);
+        } else if (gather.finished()) {
+            counters.increment(SwitchCounter.HEADS_CUT_SHORT);
+            answer(config, entry, ErrorResponse.BAD_REQUEST, receivedEnd(gather), nowNs);
         }
+    }
+
+    /** The buffer in which an entry's head is gathered, null when there is none left. */
+    private @Nullable ReassemblyBuffer bufferOf(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        ReassemblyBuffer gather = entry.gather;
+        if (gather != null) {
+            // Bounced segments may come in another order; the first one of a handshake is known by its cookie.
+            boolean bounced = entry.state == State.MOVING && MigrationTag.isTag(frame.ethSource());
+            if (!bounced || entry.acknowledged || !TcpSeq.isBefore(frame.seq(), gather.base())) {
+                return gather;
+            }
+            heads.release(entry);
+            entry.requestSeq = frame.seq();
+        }
+        ConnectionEntry oldest = heads.oldest();
+        if (heads.full() && oldest != null && oldest.gather != null) {
+            counters.increment(SwitchCounter.HEADS_EVICTED);
+            answer(config, oldest, ErrorResponse.SERVICE_UNAVAILABLE, receivedEnd(oldest.gather), nowNs);
+        }
+        return heads.full() ? null : heads.open(entry, frame.seq(), nowNs);
     }
 
     private void refuse(RunningConfig config, ConnectionEntry entry, int receivedSeq, long nowNs) {
@@ -642,7 +738,7 @@ public final class WebSwitch {
         int contentType = classifier.contentType(bytes, head);
         int server = servers.choose(entry, classifier, bytes, head, contentType, nowNs);
         if (server == ServerChoice.NONE) {
-            int received = gather == null ? frame.seq() + frame.seqLength() : gather.end();
+            int received = gather == null ? frame.seq() + frame.seqLength() : receivedEnd(gather);
             answer(config, entry, ErrorResponse.SERVICE_UNAVAILABLE, received, nowNs);
             return;
         }
@@ -676,8 +772,10 @@ public final class WebSwitch {
             entry.awaitsConfirm = entry.acknowledged;
             entry.resendAtNs = nowNs + CONFIRM_NS;
             entry.resends = 0;
-            if (!entry.acknowledged) {
-                entry.gather = null;
+            if (entry.acknowledged) {
+                heads.whole(entry);
+            } else {
+                heads.release(entry);
             }
         }
         if (kind != MigrationTag.REFUSED) {
@@ -779,13 +877,13 @@ public final class WebSwitch {
         }
         endSilentServers(config, entry, ConnectionEntry.NO_SERVER, nowNs);
         entry.state = State.ANSWERED;
-        entry.gather = null;
+        heads.release(entry);
         entry.answerSeq = entry.requestAck;
         entry.answerAck = receivedSeq;
         entry.answerStatus = response.status();
         entry.answerFinAcknowledged = false;
         entry.answeredUntilNs = nowNs + ANSWERED_NS;
-        time(entry);
+        answered.add(entry);
         countAnswer(response);
         sendAnswer(config, entry, response);
     }
@@ -818,7 +916,7 @@ public final class WebSwitch {
     private void onAnswered(RunningConfig config, ConnectionEntry entry) {
         counters.increment(SwitchCounter.SEGMENTS_AFTER_ANSWER);
         ErrorResponse response = answerOf(entry.answerStatus);
-        int end = entry.answerSeq + response.lengthBytes() + 1;
+        int end = answerEnd(entry);
         int received = frame.seq() + frame.seqLength();
         boolean contiguous = TcpSeq.isBeforeOrAt(frame.seq(), entry.answerAck);
         if (contiguous && TcpSeq.isAfter(received, entry.answerAck)) {
@@ -838,6 +936,10 @@ public final class WebSwitch {
         if (closed && entry.answerFinAcknowledged) {
             connections.remove(entry.key);
         }
+    }
+
+    private static int answerEnd(ConnectionEntry entry) {
+        return entry.answerSeq + answerOf(entry.answerStatus).lengthBytes() + 1;
     }
 
     private static ErrorResponse answerOf(int status) {
@@ -875,6 +977,11 @@ public final class WebSwitch {
             }
         }
         timed.subList(kept, timed.size()).clear();
+        for (ConnectionEntry entry = answered.peek();
+                entry != null && nowNs - entry.answeredUntilNs >= 0;
+                entry = answered.peek()) {
+            forgetAnswered(answered.remove());
+        }
     }
 
     private boolean stillTimed(RunningConfig config, ConnectionEntry entry, long nowNs) {
@@ -885,13 +992,15 @@ public final class WebSwitch {
             case MIGRATED:
                 return confirmTimer(config, entry, nowNs);
             case ANSWERED:
-                if (nowNs - entry.answeredUntilNs >= 0) {
-                    connections.remove(entry.key);
-                    return false;
-                }
-                return true;
+                return false;
         }
         return false;
+    }
+
+    private void forgetAnswered(ConnectionEntry entry) {
+        if (entry.state == State.ANSWERED && connections.get(entry.key) == entry) {
+            connections.remove(entry.key);
+        }
     }
 
     /** Acknowledges a partial head after 40 ms: a sender limited by Nagle's algorithm waits for that. */
@@ -900,9 +1009,9 @@ public final class WebSwitch {
         if (gather == null) {
             return false;
         }
-        if (nowNs - entry.lastArrivalNs >= HEAD_TIMEOUT_NS) {
-            answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, gather.end(), nowNs);
-            return true;
+        if (nowNs - entry.gatheringSinceNs >= HEAD_TIMEOUT_NS) {
+            answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, receivedEnd(gather), nowNs);
+            return false;
         }
         boolean due = nowNs - entry.lastArrivalNs >= PARTIAL_HEAD_NS && gather.length() > 0;
         if (due && entry.resendAtNs != entry.lastArrivalNs && entry.clientMac != 0) {
@@ -928,7 +1037,8 @@ public final class WebSwitch {
         if (nowNs - entry.resendAtNs >= 0) {
             if (++entry.resends > MAX_RESENDS) {
                 entry.awaitsConfirm = false;
-                entry.gather = null;
+                heads.release(entry);
+                counters.increment(SwitchCounter.CONFIRMS_MISSED);
                 return false;
             }
             entry.resendAtNs = nowNs + CONFIRM_NS;
@@ -1027,6 +1137,7 @@ public final class WebSwitch {
         removeFlow(entry);
         config.load.closed(entry.server);
         endSilentServers(config, entry, entry.server, nowNs);
+        heads.release(entry);
         connections.remove(entry.key);
         counters.increment(SwitchCounter.CONNECTIONS_ENDED);
     }
@@ -1064,5 +1175,6 @@ public final class WebSwitch {
         counters.report(sink);
         sink.counter("connections", connections.size());
         sink.counter("waiting_segments", waiting.size());
+        sink.counter("gathering_heads", heads.size());
     }
 }

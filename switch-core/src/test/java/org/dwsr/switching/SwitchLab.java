@@ -69,8 +69,12 @@ final class SwitchLab implements SwitchOutput {
     }
 
     private SwitchLab(Map<String, Object> tree, boolean silent) {
+        this(tree, silent, 1 << 20, GatheringHeads.LIMIT);
+    }
+
+    private SwitchLab(Map<String, Object> tree, boolean silent, int maxConnections, int maxHeads) {
         config = ConfigTrees.read(tree);
-        webSwitch = new WebSwitch(cookies, this);
+        webSwitch = new WebSwitch(cookies, this, maxConnections, maxHeads);
         webSwitch.configure(config, nowNs);
         if (!silent) {
             reportAll();
@@ -81,6 +85,11 @@ final class SwitchLab implements SwitchOutput {
     /** A web switch that has just started: no filter has reported. */
     static SwitchLab unsynced() {
         return new SwitchLab(ConfigTrees.example(), true);
+    }
+
+    /** A web switch with small tables. */
+    static SwitchLab limited(int maxConnections, int maxHeads) {
+        return new SwitchLab(ConfigTrees.example(), false, maxConnections, maxHeads);
     }
 
     DwsrConfig config() {
