@@ -35,6 +35,17 @@ final class ConnectionEntry {
     /** The first byte of the request that was migrated last, or is being gathered. */
     int requestSeq;
 
+    /** The first byte of the connection, known unless the entry was restored. */
+    int firstSeq;
+
+    boolean firstSeqKnown;
+    /** The request that set the offsets of {@link #server}'s filter, known unless the entry was restored. */
+    int offsetSeq;
+
+    boolean offsetSeqKnown;
+    /** Whether the request at hand has come back from a server that did not take it. */
+    boolean refused;
+
     int requestAck;
     int window;
     long migratedAtNs;

@@ -21,6 +21,8 @@ public enum SwitchCounter {
     REQUESTS_SWITCHED_BACK,
     REQUESTS_RETURNED,
     REQUESTS_RESENT,
+    /** Requests that went to another server because the first did not take them. */
+    REQUESTS_RETRIED,
     REQUESTS_BY_COOKIE,
     SEGMENTS_FORWARDED,
     /** Segments that belong to a request head which is not whole yet. */

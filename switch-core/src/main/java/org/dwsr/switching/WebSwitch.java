@@ -256,6 +256,7 @@ public final class WebSwitch {
     private void locate(ConnectionEntry entry, long datapath, int port) {
         entry.clientMac = frame.ethSource();
         if (entry.ingressDatapath != datapath) {
+            // A flow in another switch stays: the packet may have come through it.
             entry.flowInstalled = false;
         }
         entry.ingressDatapath = datapath;
@@ -358,6 +359,8 @@ public final class WebSwitch {
         entry.tag = SynCookie.tag(frame.ack() - 1, VipResponder.SERVER_SCALE);
         entry.requestSeq = frame.seq();
         entry.requestAck = frame.ack();
+        entry.firstSeq = frame.seq();
+        entry.firstSeqKnown = true;
         locate(entry, datapath, port);
         connections.put(key, entry);
         return entry;
@@ -403,10 +406,14 @@ public final class WebSwitch {
         }
     }
 
-    /** Tells whether this is the first request of a new connection on the ports of an old one. */
+    /**
+     * Tells whether this is the first request of a new connection on the ports of an old one. The old one's own first
+     * request proves its handshake, too, for a minute or two: a late duplicate of it must not start it again.
+     */
     private boolean startsAnew(RunningConfig config, ConnectionEntry entry, long nowNs) {
         return frame.payloadLength() > 0
                 && frame.seq() != entry.requestSeq
+                && !(entry.firstSeqKnown && frame.seq() == entry.firstSeq)
                 && entry.state != State.MOVING
                 && provesHandshake(config, entry.key, nowNs);
     }
@@ -424,10 +431,7 @@ public final class WebSwitch {
         }
         heads.release(old);
         ConnectionEntry entry = opened(old.key, datapath, port);
-        if (old.ingressDatapath != datapath) {
-            removeFlow(old);
-        }
-        entry.flowInstalled = old.flowInstalled;
+        entry.flowInstalled = old.flowInstalled && old.ingressDatapath == datapath;
         onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
         if (formerServer != ConnectionEntry.NO_SERVER && formerServer != entry.server) {
             silence(config, old, formerServer, old.requestSeq, old.requestAck);
@@ -442,7 +446,7 @@ public final class WebSwitch {
             install(config, classifier, entry);
         }
         if (frame.payloadLength() > 0) {
-            if (frame.seq() == entry.requestSeq && nowNs - entry.migratedAtNs > NANOS_PER_MS) {
+            if (isRequestStart(entry) && nowNs - entry.migratedAtNs > NANOS_PER_MS) {
                 resendTagged(config, entry);
                 return;
             }
@@ -535,7 +539,7 @@ public final class WebSwitch {
             onKnown(config, classifier, entry, clientDatapath, clientPort, nowNs);
         } else if (entry.server != server) {
             forward(config, entry);
-        } else if (frame.seq() == entry.requestSeq) {
+        } else if (isRequestStart(entry)) {
             resendTagged(config, entry);
         } else {
             counters.increment(SwitchCounter.DROPPED_CURRENT_SERVER_BOUNCE);
@@ -563,14 +567,57 @@ public final class WebSwitch {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (entry.server != server) {
             onLateBounce(config, entry, kind);
-        } else if (frame.payloadLength() == 0) {
+        } else if (frame.payloadLength() == 0 || isBeforeRequest(entry)) {
             counters.increment(SwitchCounter.DROPPED_STALE);
+        } else if (kind == MigrationTag.REFUSED) {
+            onRefused(config, classifier, entry, server, nowNs);
+        } else if (isOfDecidedRequest(entry)) {
+            onReturnedBounce(config, entry);
         } else {
-            if (kind == MigrationTag.REFUSED) {
-                refused(entry, server, nowNs);
-            } else if (entry.state == State.MIGRATED) {
+            if (entry.state == State.MIGRATED) {
                 entry.tag = frame.ethSource();
             }
+            onRequestSegment(config, classifier, entry, kind, nowNs);
+        }
+    }
+
+    private boolean isBeforeRequest(ConnectionEntry entry) {
+        return entry.offsetSeqKnown && TcpSeq.isBefore(frame.seq(), entry.offsetSeq);
+    }
+
+    /** A server answers at least a byte before its filter bounces another request, and the client acknowledges it. */
+    private boolean isOfDecidedRequest(ConnectionEntry entry) {
+        return entry.state == State.MIGRATED
+                && entry.offsetSeqKnown
+                && TcpSeq.isBeforeOrAt(frame.ack(), entry.requestAck);
+    }
+
+    /** The rest of a request that was sent back to the server whose filter bounced it, or one copy more. */
+    private void onReturnedBounce(RunningConfig config, ConnectionEntry entry) {
+        if (isRequestStart(entry)) {
+            resendTagged(config, entry);
+        } else {
+            forward(config, entry);
+        }
+    }
+
+    private boolean isRequestStart(ConnectionEntry entry) {
+        return entry.offsetSeqKnown && frame.seq() == entry.offsetSeq;
+    }
+
+    /** The server's TCP did not take the request; what kind of request it is says the tag it was sent with. */
+    private void onRefused(
+            RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, int server, long nowNs) {
+        refused(entry, server, nowNs);
+        entry.refused = true;
+        int sent = MigrationTag.kind(entry.tag);
+        int kind = sent == MigrationTag.REFUSED ? MigrationTag.MOVED : sent;
+        ReassemblyBuffer gather = entry.gather;
+        if (entry.state == State.MIGRATED && entry.awaitsConfirm && gather != null) {
+            // The refusing filter need not have all the bytes that were acknowledged; we have.
+            head.parse(gather.bytes(), 0, gather.length());
+            decide(config, classifier, entry, kind, gather, nowNs);
+        } else {
             onRequestSegment(config, classifier, entry, kind, nowNs);
         }
     }
@@ -587,9 +634,10 @@ public final class WebSwitch {
 
     /** What an earlier server's filter bounces belongs to the current one. */
     private void onLateBounce(RunningConfig config, ConnectionEntry entry, int kind) {
-        if (kind == MigrationTag.REFUSED) {
+        boolean start = isRequestStart(entry);
+        if (kind == MigrationTag.REFUSED && start) {
             counters.increment(SwitchCounter.DROPPED_STALE);
-        } else if (kind == MigrationTag.HELD && frame.seq() == entry.requestSeq) {
+        } else if (kind == MigrationTag.HELD && start) {
             resendTagged(config, entry);
         } else if (frame.payloadLength() > 0 || frame.hasFlag(TcpFlags.FIN)) {
             forward(config, entry);
@@ -745,22 +793,26 @@ public final class WebSwitch {
         if (servers.byCookie()) {
             counters.increment(SwitchCounter.REQUESTS_BY_COOKIE);
         }
-        int sentKind = sentKind(entry, kind);
         int former = entry.server;
-        boolean silent = former != ConnectionEntry.NO_SERVER && former != server;
-        if (silent && kind != MigrationTag.REFUSED) {
-            silence(config, entry, former, entry.requestSeq, entry.requestAck);
-            entry.silent(former, nowNs);
-        }
-        count(entry, former, server, kind, nowNs);
-        entry.notSilent(server);
-        entry.heldBy = kind == MigrationTag.HELD && silent ? former : ConnectionEntry.NO_SERVER;
-        entry.tag = MigrationTag.with(entry.tag, contentType, sentKind);
+        boolean leaves = former != ConnectionEntry.NO_SERVER && former != server && !entry.refused;
+        count(entry, former, server, nowNs);
+        entry.tag = MigrationTag.with(entry.tag, contentType, entry.acknowledged ? MigrationTag.HELD : kind);
         entry.server = server;
         entry.state = State.MIGRATED;
         entry.migratedAtNs = nowNs;
+        entry.offsetSeq = entry.requestSeq;
+        entry.offsetSeqKnown = true;
         if (former != server || !entry.flowInstalled) {
             install(config, classifier, entry);
+        }
+        // Only now, so that what the client sends next does not meet a silent server.
+        if (leaves) {
+            silence(config, entry, former, entry.requestSeq, entry.requestAck);
+            entry.silent(former, nowNs);
+        }
+        entry.notSilent(server);
+        if (!entry.refused) {
+            entry.heldBy = kind == MigrationTag.HELD && leaves ? former : ConnectionEntry.NO_SERVER;
         }
         if (gather == null) {
             ServerConfig target = config.server(server);
@@ -778,20 +830,13 @@ public final class WebSwitch {
                 heads.release(entry);
             }
         }
-        if (kind != MigrationTag.REFUSED) {
+        if (!entry.refused) {
             entry.refusedBy = null;
         }
+        entry.refused = false;
     }
 
-    /** What the receiving filter is told: a refused request is what it was when the first server got it. */
-    private static int sentKind(ConnectionEntry entry, int kind) {
-        if (entry.acknowledged || kind == MigrationTag.HELD) {
-            return MigrationTag.HELD;
-        }
-        return kind == MigrationTag.REFUSED ? MigrationTag.MOVED : kind;
-    }
-
-    private void count(ConnectionEntry entry, int former, int server, int kind, long nowNs) {
+    private void count(ConnectionEntry entry, int former, int server, long nowNs) {
         RunningConfig config = running;
         if (config != null && former != server) {
             if (former != ConnectionEntry.NO_SERVER) {
@@ -799,7 +844,9 @@ public final class WebSwitch {
             }
             config.load.opened(server);
         }
-        if (kind == MigrationTag.FRESH || kind == MigrationTag.REFUSED) {
+        if (entry.refused) {
+            counters.increment(SwitchCounter.REQUESTS_RETRIED);
+        } else if (former == ConnectionEntry.NO_SERVER) {
             counters.increment(SwitchCounter.REQUESTS_MIGRATED);
         } else if (former == server) {
             counters.increment(SwitchCounter.REQUESTS_RETURNED);
@@ -871,8 +918,10 @@ public final class WebSwitch {
         removeFlow(entry);
         if (entry.server != ConnectionEntry.NO_SERVER) {
             config.load.closed(entry.server);
-            silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
-            silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+            if (!entry.refused) {
+                silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+                silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+            }
             entry.server = ConnectionEntry.NO_SERVER;
         }
         endSilentServers(config, entry, ConnectionEntry.NO_SERVER, nowNs);
@@ -1128,7 +1177,8 @@ public final class WebSwitch {
         if (entry == null) {
             return;
         }
-        if (entry.server == server && entry.requestSeq == requestSeq && entry.state == State.MIGRATED) {
+        boolean same = !entry.offsetSeqKnown || entry.offsetSeq == requestSeq;
+        if (entry.server == server && same) {
             end(config, entry, nowNs);
         }
     }
@@ -1168,6 +1218,11 @@ public final class WebSwitch {
                 end(config, entry, nowNs);
             }
         }
+    }
+
+    /** The number of connections that a server (its index in the configuration) has now. */
+    int load(int server) {
+        return running == null ? 0 : running.load.active(server);
     }
 
     /** Reports every counter, and the sizes of the tables. */
