@@ -35,6 +35,17 @@ final class ConnectionEntry {
     /** The first byte of the request that was migrated last, or is being gathered. */
     int requestSeq;
 
+    /** The first byte of the connection, known unless the entry was restored. */
+    int firstSeq;
+
+    boolean firstSeqKnown;
+    /** The request that set the offsets of {@link #server}'s filter, known unless the entry was restored. */
+    int offsetSeq;
+
+    boolean offsetSeqKnown;
+    /** Whether the request at hand has come back from a server that did not take it. */
+    boolean refused;
+
     int requestAck;
     int window;
     long migratedAtNs;
@@ -42,6 +53,16 @@ final class ConnectionEntry {
 
     @Nullable
     ReassemblyBuffer gather;
+    /** Whether the head in {@link #gather} is still incomplete, and since when it has been gathered. */
+    boolean gathering;
+
+    long gatheringSinceNs;
+
+    @Nullable
+    ConnectionEntry older;
+
+    @Nullable
+    ConnectionEntry newer;
     /** Whether bytes of {@link #gather} were acknowledged to the client by us. */
     boolean acknowledged;
 

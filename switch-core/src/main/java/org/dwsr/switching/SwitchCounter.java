@@ -9,18 +9,35 @@ public enum SwitchCounter {
     ECHO_REPLIES,
     SYNS_ANSWERED,
     HANDSHAKE_ACKS,
+    /** Segments that came before the one that proves their handshake, and wait for it. */
+    SEGMENTS_WAITED,
     CLOSED_PORT_RESETS,
     FINS_ANSWERED,
+    /** RSTs that ended a connection which had no server. */
+    CLIENT_RESETS,
     REQUESTS_SWITCHED,
     REQUESTS_MIGRATED,
     REQUESTS_MOVED,
     REQUESTS_SWITCHED_BACK,
     REQUESTS_RETURNED,
     REQUESTS_RESENT,
+    /** Requests that went to another server because the first did not take them. */
+    REQUESTS_RETRIED,
     REQUESTS_BY_COOKIE,
     SEGMENTS_FORWARDED,
+    /** Segments that belong to a request head which is not whole yet. */
+    SEGMENTS_GATHERED,
+    /** Segments of a client that the web switch has answered itself. */
+    SEGMENTS_AFTER_ANSWER,
     SILENCES_SENT,
     PARTIAL_HEADS_ACKNOWLEDGED,
+    /** Heads that the client ended with a FIN before they were whole. */
+    HEADS_CUT_SHORT,
+    /** Incomplete heads that gave way to newer ones, answered with 503. */
+    HEADS_EVICTED,
+    /** Requests whose arrival no filter confirmed in time. */
+    CONFIRMS_MISSED,
+    CONFIRMS_TAKEN,
     CONFIRMS_RELAYED,
     FLOWS_INSTALLED,
     FLOWS_REMOVED,
@@ -33,10 +50,12 @@ public enum SwitchCounter {
     ANSWERED_OTHER,
     SERVERS_REFUSED,
     DROPPED_MALFORMED,
+    DROPPED_BAD_CHECKSUM,
     DROPPED_FRAGMENT,
     DROPPED_NOT_FOR_VIP,
     DROPPED_FORGED_TAG,
-    DROPPED_INVALID_COOKIE,
+    /** RSTs for no connection, or with a sequence number that only somebody who does not see it would send. */
+    DROPPED_RESET,
     DROPPED_WAITING_FULL,
     DROPPED_WAITED_TOO_LONG,
     DROPPED_UNSYNCED,
@@ -45,6 +64,9 @@ public enum SwitchCounter {
     DROPPED_UNEXPECTED_FLAGS,
     DROPPED_UNKNOWN_CLIENT,
     DROPPED_TABLE_FULL,
+    DROPPED_HEADS_FULL,
+    /** Segments that the peer of the handshake would not send here: a wrong acknowledgment, or outside the window. */
+    DROPPED_OUT_OF_WINDOW,
     DROPPED_STALE,
     /** Segments that carry payload from the VIP: a response byte at the web switch. Always 0. */
     RESPONSE_SEGMENTS_SEEN;

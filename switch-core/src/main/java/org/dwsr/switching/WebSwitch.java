@@ -1,6 +1,7 @@
 package org.dwsr.switching;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import org.dwsr.config.DwsrConfig;
@@ -48,10 +49,10 @@ public final class WebSwitch {
     private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
     private static final int MAX_RESENDS = 25;
+    private static final int ANSWERED_WINDOW = 1 << 16;
     private static final long ANSWERED_NS = 10_000 * NANOS_PER_MS;
     private static final long HEAD_TIMEOUT_NS = 60_000 * NANOS_PER_MS;
     private static final long YOUNG_NS = 2_000 * NANOS_PER_MS;
-    private static final int GATHER_BYTES = RequestHead.MAX_HEAD_BYTES + 2048;
     private static final int MAX_CONNECTIONS = 1 << 20;
     private static final long SILENT_NS = 15_000 * NANOS_PER_MS;
 
@@ -60,7 +61,10 @@ public final class WebSwitch {
     private final VipResponder responder;
     private final SwitchCounters counters = new SwitchCounters();
     private final LongKeyedTable<ConnectionEntry> connections = new LongKeyedTable<>();
+    private final GatheringHeads heads;
+    private final int maxConnections;
     private final List<ConnectionEntry> timed = new ArrayList<>();
+    private final ArrayDeque<ConnectionEntry> answered = new ArrayDeque<>();
     private final WaitingSegments waiting = new WaitingSegments();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final ArpFlyweight arp = new ArpFlyweight();
@@ -72,8 +76,15 @@ public final class WebSwitch {
 
     /** A web switch without configuration: until {@link #configure} it drops and counts everything. */
     public WebSwitch(SynCookie synCookie, SwitchOutput output) {
+        this(synCookie, output, MAX_CONNECTIONS, GatheringHeads.LIMIT);
+    }
+
+    /** The same with other limits, for tests. */
+    WebSwitch(SynCookie synCookie, SwitchOutput output, int maxConnections, int maxHeads) {
         this.synCookie = synCookie;
         this.output = output;
+        this.maxConnections = maxConnections;
+        heads = new GatheringHeads(maxHeads);
         responder = new VipResponder(output);
     }
 
@@ -108,6 +119,7 @@ public final class WebSwitch {
                 next.load.opened(entry.server);
             } else if (hadServer) {
                 removeFlow(entry);
+                heads.release(entry);
                 connections.remove(entry.key);
             }
         }
@@ -137,7 +149,12 @@ public final class WebSwitch {
                 onOtherIp(config, datapath, inPort);
                 break;
             case TCP:
-                onTcp(config, datapath, inPort, nowNs);
+                if (frame.ipChecksumValid() && frame.tcpChecksumValid()) {
+                    onTcp(config, datapath, inPort, nowNs);
+                } else {
+                    // RFC 9293 section 3.1; what is gathered leaves with a new checksum, which would hide the fault.
+                    counters.increment(SwitchCounter.DROPPED_BAD_CHECKSUM);
+                }
                 break;
             case OTHER:
                 counters.increment(SwitchCounter.DROPPED_NOT_FOR_VIP);
@@ -175,10 +192,7 @@ public final class WebSwitch {
         boolean tagged = MigrationTag.isTag(frame.ethSource());
         RequestClassifier classifier = config.classifier(frame.destinationPort());
         if (classifier == null) {
-            if (!frame.hasFlag(TcpFlags.RST) && !tagged) {
-                responder.reset(config.config, datapath, inPort, frame);
-                counters.increment(SwitchCounter.CLOSED_PORT_RESETS);
-            }
+            onClosedPort(config, datapath, inPort, tagged);
             return;
         }
         long key = ConnectionKey.of(frame.ipSource(), frame.sourcePort(), frame.destinationPort());
@@ -191,6 +205,17 @@ public final class WebSwitch {
         }
     }
 
+    private void onClosedPort(RunningConfig config, long datapath, int inPort, boolean tagged) {
+        if (tagged) {
+            counters.increment(SwitchCounter.DROPPED_FORGED_TAG);
+        } else if (frame.hasFlag(TcpFlags.RST)) {
+            counters.increment(SwitchCounter.DROPPED_RESET);
+        } else {
+            responder.reset(config.config, datapath, inPort, frame);
+            counters.increment(SwitchCounter.CLOSED_PORT_RESETS);
+        }
+    }
+
     // ---- from a client ---------------------------------------------------------------------------------------
 
     private void onClientSegment(
@@ -200,17 +225,38 @@ public final class WebSwitch {
             onSyn(config, key, datapath, port, nowNs);
         } else if (frame.hasFlag(TcpFlags.RST)) {
             onClientReset(config, entry);
+        } else if (!frame.hasFlag(TcpFlags.ACK)) {
+            // RFC 9293 section 3.10.7.4: after the handshake every segment acknowledges.
+            counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
         } else if (entry == null) {
             onUnknown(config, classifier, key, datapath, port, nowNs);
         } else {
-            locate(entry, datapath, port);
-            onKnown(config, classifier, entry, nowNs);
+            onKnown(config, classifier, entry, datapath, port, nowNs);
         }
+    }
+
+    /** Tells whether only the peer of an entry's handshake can have sent this; a server's TCP checks for itself. */
+    private boolean acceptable(ConnectionEntry entry) {
+        ReassemblyBuffer gather = entry.gather;
+        if (entry.state == State.GATHERING && gather != null) {
+            int from = TcpSeq.distance(gather.base(), frame.seq());
+            // Nothing but the SYN-ACK was sent to this client, so there is nothing else it could acknowledge.
+            return frame.ack() == entry.requestAck && from + frame.seqLength() >= 0 && from <= gather.capacity();
+        }
+        if (entry.state == State.ANSWERED) {
+            int from = TcpSeq.distance(entry.answerAck, frame.seq());
+            boolean inWindow = from >= -ANSWERED_WINDOW && from <= ANSWERED_WINDOW;
+            boolean acknowledged = TcpSeq.isAtOrAfter(frame.ack(), entry.answerSeq)
+                    && TcpSeq.isBeforeOrAt(frame.ack(), answerEnd(entry));
+            return inWindow && acknowledged;
+        }
+        return true;
     }
 
     private void locate(ConnectionEntry entry, long datapath, int port) {
         entry.clientMac = frame.ethSource();
         if (entry.ingressDatapath != datapath) {
+            // A flow in another switch stays: the packet may have come through it.
             entry.flowInstalled = false;
         }
         entry.ingressDatapath = datapath;
@@ -229,16 +275,26 @@ public final class WebSwitch {
         counters.increment(SwitchCounter.SYNS_ANSWERED);
     }
 
-    /** A client's RST goes straight through to its server. */
+    /** A client's RST goes straight through to its server; without a server only the very next byte's number counts. */
     private void onClientReset(RunningConfig config, @Nullable ConnectionEntry entry) {
-        if (entry == null) {
-            return;
-        }
-        if (entry.state == State.MIGRATED || entry.state == State.MOVING) {
+        if (entry != null && entry.server != ConnectionEntry.NO_SERVER) {
             forward(config, entry);
-        } else if (entry.state == State.ANSWERED || frame.seq() == entry.requestSeq || entry.gather != null) {
+        } else if (entry != null && frame.seq() == nextExpected(entry)) {
+            heads.release(entry);
             connections.remove(entry.key);
+            counters.increment(SwitchCounter.CLIENT_RESETS);
+        } else {
+            counters.increment(SwitchCounter.DROPPED_RESET);
         }
+    }
+
+    /** The sequence number that a blind sender would have to guess (RFC 5961 section 3.2). */
+    private static int nextExpected(ConnectionEntry entry) {
+        return entry.gather == null ? entry.answerAck : receivedEnd(entry.gather);
+    }
+
+    private static int receivedEnd(ReassemblyBuffer gather) {
+        return gather.end() + (gather.finished() ? 1 : 0);
     }
 
     private void onUnknown(
@@ -256,8 +312,7 @@ public final class WebSwitch {
             onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
             releaseWaiting(config, classifier, entry, nowNs);
         } else if (waiting.offer(key, datapath, port, frame.buffer(), frame.offset(), frame.frameLength(), nowNs)) {
-            counters.increment(SwitchCounter.DROPPED_INVALID_COOKIE);
-            counters.add(SwitchCounter.DROPPED_INVALID_COOKIE, -1);
+            counters.increment(SwitchCounter.SEGMENTS_WAITED);
         } else {
             counters.increment(SwitchCounter.DROPPED_WAITING_FULL);
         }
@@ -269,9 +324,11 @@ public final class WebSwitch {
         } else if (provesHandshake(config, key, nowNs)) {
             responder.finAck(config.config, datapath, port, frame, true);
             counters.increment(SwitchCounter.FINS_ANSWERED);
-        } else if (synced(nowNs) && frame.hasFlag(TcpFlags.ACK)) {
+        } else if (synced(nowNs)) {
             responder.finAck(config.config, datapath, port, frame, false);
             counters.increment(SwitchCounter.FINS_ANSWERED);
+        } else {
+            counters.increment(SwitchCounter.DROPPED_UNSYNCED);
         }
     }
 
@@ -286,12 +343,24 @@ public final class WebSwitch {
     }
 
     private @Nullable ConnectionEntry open(long key, long datapath, int port) {
-        if (connections.size() >= MAX_CONNECTIONS) {
-            return null;
+        return hasRoom() ? opened(key, datapath, port) : null;
+    }
+
+    /** Whether one more entry fits; one that was answered gives way, because nothing but courtesy keeps it. */
+    private boolean hasRoom() {
+        while (connections.size() >= maxConnections && !answered.isEmpty()) {
+            forgetAnswered(answered.remove());
         }
+        return connections.size() < maxConnections;
+    }
+
+    private ConnectionEntry opened(long key, long datapath, int port) {
         ConnectionEntry entry = new ConnectionEntry(key);
         entry.tag = SynCookie.tag(frame.ack() - 1, VipResponder.SERVER_SCALE);
         entry.requestSeq = frame.seq();
+        entry.requestAck = frame.ack();
+        entry.firstSeq = frame.seq();
+        entry.firstSeqKnown = true;
         locate(entry, datapath, port);
         connections.put(key, entry);
         return entry;
@@ -300,16 +369,27 @@ public final class WebSwitch {
     private void releaseWaiting(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
         waiting.release(entry.key, (datapath, port, buf, length) -> {
             if (frame.wrap(buf, 0, length, false) == FrameFlyweight.Kind.TCP) {
-                onKnown(config, classifier, entry, nowNs);
+                onKnown(config, classifier, entry, datapath, port, nowNs);
             }
         });
     }
 
-    private void onKnown(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
+    private void onKnown(
+            RunningConfig config,
+            RequestClassifier classifier,
+            ConnectionEntry entry,
+            long datapath,
+            int port,
+            long nowNs) {
         if (startsAnew(config, entry, nowNs)) {
-            restart(config, classifier, entry, nowNs);
+            restart(config, classifier, entry, datapath, port, nowNs);
             return;
         }
+        if (!acceptable(entry)) {
+            counters.increment(SwitchCounter.DROPPED_OUT_OF_WINDOW);
+            return;
+        }
+        locate(entry, datapath, port);
         switch (entry.state) {
             case GATHERING:
                 onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
@@ -326,25 +406,32 @@ public final class WebSwitch {
         }
     }
 
-    /** Tells whether this is the first request of a new connection on the ports of an old one. */
+    /**
+     * Tells whether this is the first request of a new connection on the ports of an old one. The old one's own first
+     * request proves its handshake, too, for a minute or two: a late duplicate of it must not start it again.
+     */
     private boolean startsAnew(RunningConfig config, ConnectionEntry entry, long nowNs) {
         return frame.payloadLength() > 0
                 && frame.seq() != entry.requestSeq
+                && !(entry.firstSeqKnown && frame.seq() == entry.firstSeq)
                 && entry.state != State.MOVING
                 && provesHandshake(config, entry.key, nowNs);
     }
 
-    private void restart(RunningConfig config, RequestClassifier classifier, ConnectionEntry old, long nowNs) {
+    private void restart(
+            RunningConfig config,
+            RequestClassifier classifier,
+            ConnectionEntry old,
+            long datapath,
+            int port,
+            long nowNs) {
         int formerServer = old.server;
         if (formerServer != ConnectionEntry.NO_SERVER) {
             config.load.closed(formerServer);
         }
-        ConnectionEntry entry = open(old.key, old.ingressDatapath, old.ingressPort);
-        if (entry == null) {
-            counters.increment(SwitchCounter.DROPPED_TABLE_FULL);
-            return;
-        }
-        entry.flowInstalled = old.flowInstalled;
+        heads.release(old);
+        ConnectionEntry entry = opened(old.key, datapath, port);
+        entry.flowInstalled = old.flowInstalled && old.ingressDatapath == datapath;
         onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
         if (formerServer != ConnectionEntry.NO_SERVER && formerServer != entry.server) {
             silence(config, old, formerServer, old.requestSeq, old.requestAck);
@@ -359,7 +446,7 @@ public final class WebSwitch {
             install(config, classifier, entry);
         }
         if (frame.payloadLength() > 0) {
-            if (frame.seq() == entry.requestSeq && nowNs - entry.migratedAtNs > NANOS_PER_MS) {
+            if (isRequestStart(entry) && nowNs - entry.migratedAtNs > NANOS_PER_MS) {
                 resendTagged(config, entry);
                 return;
             }
@@ -442,15 +529,17 @@ public final class WebSwitch {
         int clientPort = located && entry != null ? entry.ingressPort : SwitchOutput.PORT_NORMAL;
         if (frame.hasFlag(TcpFlags.SYN)) {
             onSyn(config, key, clientDatapath, clientPort, nowNs);
+        } else if (!frame.hasFlag(TcpFlags.ACK)) {
+            counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
         } else if (frame.payloadLength() == 0) {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (entry == null) {
             onUnknown(config, classifier, key, clientDatapath, clientPort, nowNs);
         } else if (entry.state != State.MIGRATED || startsAnew(config, entry, nowNs)) {
-            onKnown(config, classifier, entry, nowNs);
+            onKnown(config, classifier, entry, clientDatapath, clientPort, nowNs);
         } else if (entry.server != server) {
             forward(config, entry);
-        } else if (frame.seq() == entry.requestSeq) {
+        } else if (isRequestStart(entry)) {
             resendTagged(config, entry);
         } else {
             counters.increment(SwitchCounter.DROPPED_CURRENT_SERVER_BOUNCE);
@@ -478,14 +567,57 @@ public final class WebSwitch {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (entry.server != server) {
             onLateBounce(config, entry, kind);
-        } else if (frame.payloadLength() == 0) {
+        } else if (frame.payloadLength() == 0 || isBeforeRequest(entry)) {
             counters.increment(SwitchCounter.DROPPED_STALE);
+        } else if (kind == MigrationTag.REFUSED) {
+            onRefused(config, classifier, entry, server, nowNs);
+        } else if (isOfDecidedRequest(entry)) {
+            onReturnedBounce(config, entry);
         } else {
-            if (kind == MigrationTag.REFUSED) {
-                refused(entry, server, nowNs);
-            } else if (entry.state == State.MIGRATED) {
+            if (entry.state == State.MIGRATED) {
                 entry.tag = frame.ethSource();
             }
+            onRequestSegment(config, classifier, entry, kind, nowNs);
+        }
+    }
+
+    private boolean isBeforeRequest(ConnectionEntry entry) {
+        return entry.offsetSeqKnown && TcpSeq.isBefore(frame.seq(), entry.offsetSeq);
+    }
+
+    /** A server answers at least a byte before its filter bounces another request, and the client acknowledges it. */
+    private boolean isOfDecidedRequest(ConnectionEntry entry) {
+        return entry.state == State.MIGRATED
+                && entry.offsetSeqKnown
+                && TcpSeq.isBeforeOrAt(frame.ack(), entry.requestAck);
+    }
+
+    /** The rest of a request that was sent back to the server whose filter bounced it, or one copy more. */
+    private void onReturnedBounce(RunningConfig config, ConnectionEntry entry) {
+        if (isRequestStart(entry)) {
+            resendTagged(config, entry);
+        } else {
+            forward(config, entry);
+        }
+    }
+
+    private boolean isRequestStart(ConnectionEntry entry) {
+        return entry.offsetSeqKnown && frame.seq() == entry.offsetSeq;
+    }
+
+    /** The server's TCP did not take the request; what kind of request it is says the tag it was sent with. */
+    private void onRefused(
+            RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, int server, long nowNs) {
+        refused(entry, server, nowNs);
+        entry.refused = true;
+        int sent = MigrationTag.kind(entry.tag);
+        int kind = sent == MigrationTag.REFUSED ? MigrationTag.MOVED : sent;
+        ReassemblyBuffer gather = entry.gather;
+        if (entry.state == State.MIGRATED && entry.awaitsConfirm && gather != null) {
+            // The refusing filter need not have all the bytes that were acknowledged; we have.
+            head.parse(gather.bytes(), 0, gather.length());
+            decide(config, classifier, entry, kind, gather, nowNs);
+        } else {
             onRequestSegment(config, classifier, entry, kind, nowNs);
         }
     }
@@ -502,24 +634,29 @@ public final class WebSwitch {
 
     /** What an earlier server's filter bounces belongs to the current one. */
     private void onLateBounce(RunningConfig config, ConnectionEntry entry, int kind) {
-        if (kind == MigrationTag.REFUSED) {
+        boolean start = isRequestStart(entry);
+        if (kind == MigrationTag.REFUSED && start) {
             counters.increment(SwitchCounter.DROPPED_STALE);
-        } else if (kind == MigrationTag.HELD && frame.seq() == entry.requestSeq) {
+        } else if (kind == MigrationTag.HELD && start) {
             resendTagged(config, entry);
         } else if (frame.payloadLength() > 0 || frame.hasFlag(TcpFlags.FIN)) {
             forward(config, entry);
+        } else {
+            counters.increment(SwitchCounter.DROPPED_STALE);
         }
     }
 
     /** The new server's filter has the bytes that somebody acknowledged: whoever holds them may let go. */
     private void onConfirm(RunningConfig config, @Nullable ConnectionEntry entry, int server) {
-        if (entry == null || entry.server != server) {
+        boolean wanted = entry != null && (entry.awaitsConfirm || entry.heldBy != ConnectionEntry.NO_SERVER);
+        if (entry == null || entry.server != server || !wanted) {
             counters.increment(SwitchCounter.DROPPED_STALE);
             return;
         }
         if (entry.awaitsConfirm) {
+            counters.increment(SwitchCounter.CONFIRMS_TAKEN);
             entry.awaitsConfirm = false;
-            entry.gather = null;
+            heads.release(entry);
         }
         if (entry.heldBy != ConnectionEntry.NO_SERVER) {
             ServerConfig holder = config.server(entry.heldBy);
@@ -531,7 +668,7 @@ public final class WebSwitch {
     }
 
     private @Nullable ConnectionEntry restore(RunningConfig config, long key, int server, long tag, long nowNs) {
-        if (connections.size() >= MAX_CONNECTIONS) {
+        if (!hasRoom()) {
             return null;
         }
         ConnectionEntry entry = new ConnectionEntry(key);
@@ -550,22 +687,20 @@ public final class WebSwitch {
 
     private void onRequestSegment(
             RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, int kind, long nowNs) {
-        ReassemblyBuffer gather = entry.gather;
         if (entry.state == State.MIGRATED) {
-            gather = null;
-            entry.gather = null;
+            heads.release(entry);
             entry.awaitsConfirm = false;
             entry.acknowledged = false;
             entry.state = State.MOVING;
             entry.requestSeq = frame.seq();
+            // The client has acknowledged the whole previous response, so this stays the same for the whole request.
+            entry.requestAck = frame.ack();
         }
         entry.window = frame.window();
-        entry.requestAck = frame.ack();
-        entry.lastArrivalNs = nowNs;
-        if (frame.payloadLength() == 0 && gather == null) {
-            return;
+        if (frame.payloadLength() > 0) {
+            entry.lastArrivalNs = nowNs;
         }
-        if (gather == null && frame.seq() == entry.requestSeq) {
+        if (entry.gather == null && frame.seq() == entry.requestSeq) {
             int parsed = head.parse(frame.buffer(), frame.payloadOffset(), frame.payloadLength());
             if (parsed > 0) {
                 decide(config, classifier, entry, kind, null, nowNs);
@@ -581,24 +716,53 @@ public final class WebSwitch {
 
     private void gather(
             RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, int kind, long nowNs) {
-        ReassemblyBuffer gather = entry.gather;
-        if (gather == null || TcpSeq.isBefore(frame.seq(), gather.base()) && !entry.acknowledged) {
-            entry.requestSeq = frame.seq();
-            gather = new ReassemblyBuffer(GATHER_BYTES, frame.seq());
-            entry.gather = gather;
+        ReassemblyBuffer gather = bufferOf(config, entry, nowNs);
+        if (gather == null) {
+            counters.increment(SwitchCounter.DROPPED_HEADS_FULL);
+            if (entry.server == ConnectionEntry.NO_SERVER) {
+                connections.remove(entry.key);
+            } else {
+                entry.state = State.MIGRATED;
+            }
+            return;
         }
-        entry.tag = MigrationTag.with(entry.tag, MigrationTag.contentType(entry.tag), kind);
+        int keptKind = MigrationTag.kind(entry.tag) == MigrationTag.HELD ? MigrationTag.HELD : kind;
+        entry.tag = MigrationTag.with(entry.tag, MigrationTag.contentType(entry.tag), keptKind);
         time(entry);
+        counters.increment(SwitchCounter.SEGMENTS_GATHERED);
         gather.insert(frame.seq(), frame.buffer(), frame.payloadOffset(), frame.payloadLength());
         if (frame.hasFlag(TcpFlags.FIN)) {
             gather.fin(frame.seq() + frame.payloadLength());
         }
         int parsed = head.parse(gather.bytes(), 0, gather.length());
         if (parsed > 0) {
-            decide(config, classifier, entry, kind, gather, nowNs);
+            decide(config, classifier, entry, keptKind, gather, nowNs);
         } else if (parsed == RequestHead.REFUSED) {
-            refuse(config, entry, gather.end(), nowNs);
+            refuse(config, entry, receivedEnd(gather), nowNs);
+        } else if (gather.finished()) {
+            counters.increment(SwitchCounter.HEADS_CUT_SHORT);
+            answer(config, entry, ErrorResponse.BAD_REQUEST, receivedEnd(gather), nowNs);
         }
+    }
+
+    /** The buffer in which an entry's head is gathered, null when there is none left. */
+    private @Nullable ReassemblyBuffer bufferOf(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        ReassemblyBuffer gather = entry.gather;
+        if (gather != null) {
+            // Bounced segments may come in another order; the first one of a handshake is known by its cookie.
+            boolean bounced = entry.state == State.MOVING && MigrationTag.isTag(frame.ethSource());
+            if (!bounced || entry.acknowledged || !TcpSeq.isBefore(frame.seq(), gather.base())) {
+                return gather;
+            }
+            heads.release(entry);
+            entry.requestSeq = frame.seq();
+        }
+        ConnectionEntry oldest = heads.oldest();
+        if (heads.full() && oldest != null && oldest.gather != null) {
+            counters.increment(SwitchCounter.HEADS_EVICTED);
+            answer(config, oldest, ErrorResponse.SERVICE_UNAVAILABLE, receivedEnd(oldest.gather), nowNs);
+        }
+        return heads.full() ? null : heads.open(entry, frame.seq(), nowNs);
     }
 
     private void refuse(RunningConfig config, ConnectionEntry entry, int receivedSeq, long nowNs) {
@@ -622,29 +786,33 @@ public final class WebSwitch {
         int contentType = classifier.contentType(bytes, head);
         int server = servers.choose(entry, classifier, bytes, head, contentType, nowNs);
         if (server == ServerChoice.NONE) {
-            int received = gather == null ? frame.seq() + frame.seqLength() : gather.end();
+            int received = gather == null ? frame.seq() + frame.seqLength() : receivedEnd(gather);
             answer(config, entry, ErrorResponse.SERVICE_UNAVAILABLE, received, nowNs);
             return;
         }
         if (servers.byCookie()) {
             counters.increment(SwitchCounter.REQUESTS_BY_COOKIE);
         }
-        int sentKind = sentKind(entry, kind);
         int former = entry.server;
-        boolean silent = former != ConnectionEntry.NO_SERVER && former != server;
-        if (silent && kind != MigrationTag.REFUSED) {
-            silence(config, entry, former, entry.requestSeq, entry.requestAck);
-            entry.silent(former, nowNs);
-        }
-        count(entry, former, server, kind, nowNs);
-        entry.notSilent(server);
-        entry.heldBy = kind == MigrationTag.HELD && silent ? former : ConnectionEntry.NO_SERVER;
-        entry.tag = MigrationTag.with(entry.tag, contentType, sentKind);
+        boolean leaves = former != ConnectionEntry.NO_SERVER && former != server && !entry.refused;
+        count(entry, former, server, nowNs);
+        entry.tag = MigrationTag.with(entry.tag, contentType, entry.acknowledged ? MigrationTag.HELD : kind);
         entry.server = server;
         entry.state = State.MIGRATED;
         entry.migratedAtNs = nowNs;
+        entry.offsetSeq = entry.requestSeq;
+        entry.offsetSeqKnown = true;
         if (former != server || !entry.flowInstalled) {
             install(config, classifier, entry);
+        }
+        // Only now, so that what the client sends next does not meet a silent server.
+        if (leaves) {
+            silence(config, entry, former, entry.requestSeq, entry.requestAck);
+            entry.silent(former, nowNs);
+        }
+        entry.notSilent(server);
+        if (!entry.refused) {
+            entry.heldBy = kind == MigrationTag.HELD && leaves ? former : ConnectionEntry.NO_SERVER;
         }
         if (gather == null) {
             ServerConfig target = config.server(server);
@@ -656,24 +824,19 @@ public final class WebSwitch {
             entry.awaitsConfirm = entry.acknowledged;
             entry.resendAtNs = nowNs + CONFIRM_NS;
             entry.resends = 0;
-            if (!entry.acknowledged) {
-                entry.gather = null;
+            if (entry.acknowledged) {
+                heads.whole(entry);
+            } else {
+                heads.release(entry);
             }
         }
-        if (kind != MigrationTag.REFUSED) {
+        if (!entry.refused) {
             entry.refusedBy = null;
         }
+        entry.refused = false;
     }
 
-    /** What the receiving filter is told: a refused request is what it was when the first server got it. */
-    private static int sentKind(ConnectionEntry entry, int kind) {
-        if (entry.acknowledged || kind == MigrationTag.HELD) {
-            return MigrationTag.HELD;
-        }
-        return kind == MigrationTag.REFUSED ? MigrationTag.MOVED : kind;
-    }
-
-    private void count(ConnectionEntry entry, int former, int server, int kind, long nowNs) {
+    private void count(ConnectionEntry entry, int former, int server, long nowNs) {
         RunningConfig config = running;
         if (config != null && former != server) {
             if (former != ConnectionEntry.NO_SERVER) {
@@ -681,7 +844,9 @@ public final class WebSwitch {
             }
             config.load.opened(server);
         }
-        if (kind == MigrationTag.FRESH || kind == MigrationTag.REFUSED) {
+        if (entry.refused) {
+            counters.increment(SwitchCounter.REQUESTS_RETRIED);
+        } else if (former == ConnectionEntry.NO_SERVER) {
             counters.increment(SwitchCounter.REQUESTS_MIGRATED);
         } else if (former == server) {
             counters.increment(SwitchCounter.REQUESTS_RETURNED);
@@ -753,19 +918,21 @@ public final class WebSwitch {
         removeFlow(entry);
         if (entry.server != ConnectionEntry.NO_SERVER) {
             config.load.closed(entry.server);
-            silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
-            silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+            if (!entry.refused) {
+                silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+                silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+            }
             entry.server = ConnectionEntry.NO_SERVER;
         }
         endSilentServers(config, entry, ConnectionEntry.NO_SERVER, nowNs);
         entry.state = State.ANSWERED;
-        entry.gather = null;
+        heads.release(entry);
         entry.answerSeq = entry.requestAck;
         entry.answerAck = receivedSeq;
         entry.answerStatus = response.status();
         entry.answerFinAcknowledged = false;
         entry.answeredUntilNs = nowNs + ANSWERED_NS;
-        time(entry);
+        answered.add(entry);
         countAnswer(response);
         sendAnswer(config, entry, response);
     }
@@ -796,8 +963,9 @@ public final class WebSwitch {
 
     /** Acknowledges whatever still comes, repeats the answer until the client has it, and lets the client close. */
     private void onAnswered(RunningConfig config, ConnectionEntry entry) {
+        counters.increment(SwitchCounter.SEGMENTS_AFTER_ANSWER);
         ErrorResponse response = answerOf(entry.answerStatus);
-        int end = entry.answerSeq + response.lengthBytes() + 1;
+        int end = answerEnd(entry);
         int received = frame.seq() + frame.seqLength();
         boolean contiguous = TcpSeq.isBeforeOrAt(frame.seq(), entry.answerAck);
         if (contiguous && TcpSeq.isAfter(received, entry.answerAck)) {
@@ -817,6 +985,10 @@ public final class WebSwitch {
         if (closed && entry.answerFinAcknowledged) {
             connections.remove(entry.key);
         }
+    }
+
+    private static int answerEnd(ConnectionEntry entry) {
+        return entry.answerSeq + answerOf(entry.answerStatus).lengthBytes() + 1;
     }
 
     private static ErrorResponse answerOf(int status) {
@@ -854,6 +1026,11 @@ public final class WebSwitch {
             }
         }
         timed.subList(kept, timed.size()).clear();
+        for (ConnectionEntry entry = answered.peek();
+                entry != null && nowNs - entry.answeredUntilNs >= 0;
+                entry = answered.peek()) {
+            forgetAnswered(answered.remove());
+        }
     }
 
     private boolean stillTimed(RunningConfig config, ConnectionEntry entry, long nowNs) {
@@ -864,13 +1041,15 @@ public final class WebSwitch {
             case MIGRATED:
                 return confirmTimer(config, entry, nowNs);
             case ANSWERED:
-                if (nowNs - entry.answeredUntilNs >= 0) {
-                    connections.remove(entry.key);
-                    return false;
-                }
-                return true;
+                return false;
         }
         return false;
+    }
+
+    private void forgetAnswered(ConnectionEntry entry) {
+        if (entry.state == State.ANSWERED && connections.get(entry.key) == entry) {
+            connections.remove(entry.key);
+        }
     }
 
     /** Acknowledges a partial head after 40 ms: a sender limited by Nagle's algorithm waits for that. */
@@ -879,9 +1058,9 @@ public final class WebSwitch {
         if (gather == null) {
             return false;
         }
-        if (nowNs - entry.lastArrivalNs >= HEAD_TIMEOUT_NS) {
-            answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, gather.end(), nowNs);
-            return true;
+        if (nowNs - entry.gatheringSinceNs >= HEAD_TIMEOUT_NS) {
+            answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, receivedEnd(gather), nowNs);
+            return false;
         }
         boolean due = nowNs - entry.lastArrivalNs >= PARTIAL_HEAD_NS && gather.length() > 0;
         if (due && entry.resendAtNs != entry.lastArrivalNs && entry.clientMac != 0) {
@@ -907,7 +1086,8 @@ public final class WebSwitch {
         if (nowNs - entry.resendAtNs >= 0) {
             if (++entry.resends > MAX_RESENDS) {
                 entry.awaitsConfirm = false;
-                entry.gather = null;
+                heads.release(entry);
+                counters.increment(SwitchCounter.CONFIRMS_MISSED);
                 return false;
             }
             entry.resendAtNs = nowNs + CONFIRM_NS;
@@ -997,7 +1177,8 @@ public final class WebSwitch {
         if (entry == null) {
             return;
         }
-        if (entry.server == server && entry.requestSeq == requestSeq && entry.state == State.MIGRATED) {
+        boolean same = !entry.offsetSeqKnown || entry.offsetSeq == requestSeq;
+        if (entry.server == server && same) {
             end(config, entry, nowNs);
         }
     }
@@ -1006,6 +1187,7 @@ public final class WebSwitch {
         removeFlow(entry);
         config.load.closed(entry.server);
         endSilentServers(config, entry, entry.server, nowNs);
+        heads.release(entry);
         connections.remove(entry.key);
         counters.increment(SwitchCounter.CONNECTIONS_ENDED);
     }
@@ -1038,10 +1220,16 @@ public final class WebSwitch {
         }
     }
 
+    /** The number of connections that a server (its index in the configuration) has now. */
+    int load(int server) {
+        return running == null ? 0 : running.load.active(server);
+    }
+
     /** Reports every counter, and the sizes of the tables. */
     public void counters(CounterSink sink) {
         counters.report(sink);
         sink.counter("connections", connections.size());
         sink.counter("waiting_segments", waiting.size());
+        sink.counter("gathering_heads", heads.size());
     }
 }

@@ -116,7 +116,7 @@ public final class ConfigTrees {
 
     /** What stands at the end of a way of keys and indexes. */
     @SuppressWarnings("unchecked")
-    static Map<String, Object> objectAt(Object tree, Object... way) {
+    public static Map<String, Object> objectAt(Object tree, Object... way) {
         return (Map<String, Object>) at(tree, way);
     }
 
