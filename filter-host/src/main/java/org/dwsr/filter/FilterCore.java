@@ -675,6 +675,10 @@ public final class FilterCore implements PacketCore {
     @Override
     public int onHostFrame(ByteBuffer buf, int offset, int length, boolean partialChecksum, long nowNs) {
         FrameFlyweight.Kind kind = frame.wrap(buf, offset, length, partialChecksum);
+        // OVS lets tags pass from this port toward VMAC because they are the filter's own; so none may be the server's.
+        if (length >= FrameFlyweight.ETHERNET_LENGTH && MigrationTag.isTag(frame.ethSource())) {
+            return drop(FilterCounter.DROPPED_FORGED_TAG);
+        }
         if (kind != FrameFlyweight.Kind.TCP) {
             return FORWARD;
         }
@@ -686,7 +690,7 @@ public final class FilterCore implements PacketCore {
         RequestClassifier classifier =
                 frame.ipSource() == known.config.vip() ? known.classifier(frame.sourcePort()) : null;
         if (classifier == null) {
-            return MigrationTag.isTag(frame.ethSource()) ? drop(FilterCounter.DROPPED_FORGED_TAG) : FORWARD;
+            return FORWARD;
         }
         long key = ConnectionKey.of(frame.ipDestination(), frame.destinationPort(), frame.sourcePort());
         FilterConnection c = connections.get(key);
