@@ -370,8 +370,12 @@ public final class FilterCore implements PacketCore {
     private void endKernel(FilterSettings known, FilterConnection c) {
         if (!c.kernelGone) {
             c.kernelGone = true;
-            int seq = c.state == State.REBUILDING ? c.requestSeq : c.kernelAck;
-            sender.control(known, c, seq, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
+            if (c.state == State.REBUILDING) {
+                // Without ACK: we know no number to acknowledge, and a half-open socket ignores a reset with a wrong one.
+                sender.control(known, c, c.requestSeq, 0, TcpFlags.RST);
+            } else {
+                sender.control(known, c, c.kernelAck, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
+            }
         }
     }
 
@@ -381,7 +385,7 @@ public final class FilterCore implements PacketCore {
         c.seenNs = nowNs;
         switch (c.state) {
             case REBUILDING:
-                return onSegmentWhileRebuilding(c);
+                return onSegmentWhileRebuilding(known, c);
             case ACTIVE:
                 return onActiveSegment(known, classifier, c, nowNs);
             case BOUNCED:
@@ -395,9 +399,16 @@ public final class FilterCore implements PacketCore {
         return DROP;
     }
 
-    private int onSegmentWhileRebuilding(FilterConnection c) {
+    private int onSegmentWhileRebuilding(FilterSettings known, FilterConnection c) {
         if (frame.hasFlag(TcpFlags.RST)) {
-            return drop(FilterCounter.DROPPED_REBUILDING);
+            boolean exact =
+                    TcpSeq.isAtOrAfter(frame.seq(), c.requestSeq) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
+            if (!exact) {
+                return drop(FilterCounter.DROPPED_REBUILDING);
+            }
+            endKernel(known, c);
+            finish(c);
+            return DROP;
         }
         noteClient(c);
         ReassemblyBuffer held = c.held;
