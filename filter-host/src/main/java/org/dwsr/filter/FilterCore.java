@@ -124,8 +124,16 @@ public final class FilterCore implements PacketCore {
         if (c == null || isOfBouncedSyn(c)) {
             return onUnknown(known, key, c, nowNs);
         }
-        c.clientMac = frame.ethSource();
+        noteClientMac(known, c);
         return onClientSegment(known, classifier, c, nowNs);
+    }
+
+    /** What the web switch forwards may bear its own MAC. */
+    private void noteClientMac(FilterSettings known, FilterConnection c) {
+        long source = frame.ethSource();
+        if (source != known.config.vmac()) {
+            c.clientMac = source;
+        }
     }
 
     private int drop(FilterCounter reason) {
@@ -270,7 +278,7 @@ public final class FilterCore implements PacketCore {
         insertFrame(held);
         early.release(c.key, (buf, offset, length) -> {
             if (frame.wrap(buf, offset, length, false) == FrameFlyweight.Kind.TCP) {
-                c.clientMac = frame.ethSource();
+                noteClientMac(known, c);
                 insertFrame(held);
             }
         });
@@ -755,7 +763,7 @@ public final class FilterCore implements PacketCore {
         c.ackOffset = frame.seq() + 1 - c.responseNext;
         c.kernelNext = frame.seq() + 1;
         c.kernelAck = frame.ack();
-        c.kernelWindow = frame.window();
+        c.kernelWindow = promisedWindowOfSyn(c, frame.window());
         c.state = State.ACTIVE;
         sender.control(known, c, c.requestSeq, c.kernelNext, TcpFlags.ACK);
         if (MigrationTag.kind(c.tag) == MigrationTag.HELD) {
@@ -960,6 +968,12 @@ public final class FilterCore implements PacketCore {
         int own = c.kernelScale == TcpOptions.NO_WINDOW_SCALE ? 0 : c.kernelScale;
         int wanted = promised == TcpOptions.NO_WINDOW_SCALE ? 0 : promised;
         return own == wanted ? window : Math.min((int) ((long) window << own >> wanted), 0xffff);
+    }
+
+    /** A SYN's window is never scaled (RFC 7323 section 2.2), all later ones are. */
+    private static int promisedWindowOfSyn(FilterConnection c, int window) {
+        int promised = MigrationTag.serverScale(c.tag);
+        return promised == TcpOptions.NO_WINDOW_SCALE ? window : window >>> promised;
     }
 
     // ---- ends --------------------------------------------------------------------------------------------------
