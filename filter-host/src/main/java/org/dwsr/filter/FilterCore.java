@@ -164,15 +164,19 @@ public final class FilterCore implements PacketCore {
         if (frame.payloadLength() == 0) {
             return drop(FilterCounter.DROPPED_UNKNOWN_ACK);
         }
-        if (c != null) {
+        if (c != null && frame.seq() == c.bouncedIsn + 1) {
             counters.increment(FilterCounter.UNKNOWN_BOUNCED);
             frame.ethDestination(known.config.vmac());
             return RETURN;
         }
-        if (!early.offer(key, frame.buffer(), frame.offset(), frame.frameLength(), nowNs)) {
-            return drop(FilterCounter.DROPPED_EARLY_FULL);
-        }
-        return DROP;
+        return waitForTag(key, nowNs);
+    }
+
+    /** The request's tagged first segment comes from the web switch, and may come after its second. */
+    private int waitForTag(long key, long nowNs) {
+        frame.completeTcpChecksum();
+        boolean taken = early.offer(key, frame.buffer(), frame.offset(), frame.frameLength(), nowNs);
+        return taken ? DROP : drop(FilterCounter.DROPPED_EARLY_FULL);
     }
 
     private void bounceEarly(ByteBuffer buf, int offset, int length) {
@@ -276,15 +280,21 @@ public final class FilterCore implements PacketCore {
         c.seenNs = nowNs;
         ReassemblyBuffer held = hold(c, frame.seq());
         insertFrame(held);
-        early.release(c.key, (buf, offset, length) -> {
-            if (frame.wrap(buf, offset, length, false) == FrameFlyweight.Kind.TCP) {
-                noteClientMac(known, c);
-                insertFrame(held);
-            }
-        });
+        gatherEarly(known, c, held);
         arm(c);
         sender.syn(known, c);
         return DROP;
+    }
+
+    /** Takes what had to wait for the tag; afterwards {@link #frame} is no longer the packet that came. */
+    private void gatherEarly(FilterSettings known, FilterConnection c, ReassemblyBuffer held) {
+        early.release(c.key, (buf, offset, length) -> {
+            if (frame.wrap(buf, offset, length, false) == FrameFlyweight.Kind.TCP) {
+                noteClientMac(known, c);
+                noteClient(c);
+                insertFrame(held);
+            }
+        });
     }
 
     private void takeTag(FilterConnection c, long tag) {
@@ -324,7 +334,14 @@ public final class FilterCore implements PacketCore {
         if (MigrationTag.kind(tag) == MigrationTag.HELD) {
             confirm(known, c);
         }
-        return onClientSegment(known, classifier, c, nowNs);
+        if (!early.holds(c.key)) {
+            return onClientSegment(known, classifier, c, nowNs);
+        }
+        ReassemblyBuffer held = c.held != null ? c.held : hold(c, frame.seq());
+        insertFrame(held);
+        gatherEarly(known, c, held);
+        release(known, classifier, c, nowNs);
+        return DROP;
     }
 
     private void confirm(FilterSettings known, FilterConnection c) {
@@ -397,9 +414,8 @@ public final class FilterCore implements PacketCore {
             case ACTIVE:
                 return onActiveSegment(known, classifier, c, nowNs);
             case BOUNCED:
-                return onSegmentAfterBounce(known, c, true);
             case SILENT:
-                return onSegmentAfterBounce(known, c, false);
+                return onSegmentAfterBounce(known, c, nowNs);
             case ENDED:
                 masqueradeIn(c, frame.seq());
                 return FORWARD;
@@ -439,8 +455,13 @@ public final class FilterCore implements PacketCore {
         }
     }
 
-    /** Before the web switch has answered a bounce everything goes there; afterwards only what it must still see. */
-    private int onSegmentAfterBounce(FilterSettings known, FilterConnection c, boolean beforeSilence) {
+    /**
+     * Before the web switch has answered a bounce everything goes there; afterwards only what it must still see.
+     *
+     * <p>Only the request's first segment bears the tag. By the time a later one arrives the web switch may have sent
+     * the request back to this very server, and would take a tagged one for the start of the next request.
+     */
+    private int onSegmentAfterBounce(FilterSettings known, FilterConnection c, long nowNs) {
         if (frame.hasFlag(TcpFlags.RST)) {
             boolean exact =
                     TcpSeq.isAtOrAfter(frame.seq(), c.accepted) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
@@ -456,10 +477,18 @@ public final class FilterCore implements PacketCore {
             return drop(FilterCounter.DROPPED_STALE_SEGMENT);
         }
         c.clientNext = TcpSeq.latest(c.clientNext, frame.seq() + length);
-        if (length == 0 && !beforeSilence) {
-            return DROP;
+        if (c.state == State.SILENT) {
+            if (length == 0) {
+                return DROP;
+            }
+            return frame.payloadLength() > 0 ? waitForTag(c.key, nowNs) : bounceFrame(known, c);
         }
-        return bounceFrame(known, c);
+        if (frame.payloadLength() == 0 || frame.seq() == c.accepted) {
+            return bounceFrame(known, c);
+        }
+        counters.increment(FilterCounter.SEGMENTS_BOUNCED);
+        frame.ethDestination(known.config.vmac());
+        return RETURN;
     }
 
     private int bounceFrame(FilterSettings known, FilterConnection c) {
