@@ -519,7 +519,7 @@ public final class FilterCore implements PacketCore {
             if (RequestGuard.passes(c, end)) {
                 return pass(c, end, fin);
             }
-            if (held == null && seq == c.accepted) {
+            if (held == null && TcpSeq.isBeforeOrAt(seq, c.accepted)) {
                 return guardWholeFrame(known, classifier, c, end, fin, nowNs);
             }
         }
@@ -550,11 +550,17 @@ public final class FilterCore implements PacketCore {
         return FORWARD;
     }
 
-    /** The common case: one segment that starts the next request, and nothing is held. */
+    /** The common case: a segment in which the next request or chunk starts, and nothing is held. */
     private int guardWholeFrame(
             FilterSettings known, RequestClassifier classifier, FilterConnection c, int end, boolean fin, long nowNs) {
-        RequestGuard.Stop stop =
-                guard.read(known, classifier, c, frame.buffer(), frame.payloadOffset(), frame.payloadLength());
+        int before = TcpSeq.distance(frame.seq(), c.accepted);
+        RequestGuard.Stop stop = guard.read(
+                known,
+                classifier,
+                c,
+                frame.buffer(),
+                frame.payloadOffset() + before,
+                frame.payloadLength() - before);
         if (stop == RequestGuard.Stop.ALL_ACCEPTED) {
             return pass(c, end, fin);
         }
@@ -584,8 +590,14 @@ public final class FilterCore implements PacketCore {
         }
         insertFrame(held);
         c.heldAtNs = nowNs;
-        // The segment's payload waits, its acknowledgment must not: the server may be blocked on it.
-        sender.control(known, c, c.kernelAck, c.clientAck + c.ackOffset, TcpFlags.ACK);
+        int before = Math.min(TcpSeq.distance(frame.seq(), held.base()), frame.payloadLength());
+        if (before > 0) {
+            // The end of an earlier request, which the server may still lack.
+            sender.stream(known, c, frame.seq(), c.clientAck, frame.buffer(), frame.payloadOffset(), before, false);
+        } else {
+            // The segment's payload waits, its acknowledgment must not: the server may be blocked on it.
+            sender.control(known, c, c.kernelAck, c.clientAck + c.ackOffset, TcpFlags.ACK);
+        }
         release(known, classifier, c, nowNs);
         return DROP;
     }
