@@ -238,10 +238,11 @@ public final class FilterCore implements PacketCore {
             return replace(known, c, tag, nowNs);
         }
         if (c.state == State.REBUILDING || c.state == State.ACTIVE) {
-            if (kind == MigrationTag.HELD && c.state == State.ACTIVE) {
+            int verdict = onClientSegment(known, classifier, c, nowNs);
+            if (kind == MigrationTag.HELD) {
                 confirm(known, c);
             }
-            return onClientSegment(known, classifier, c, nowNs);
+            return verdict;
         }
         boolean stale = TcpSeq.isBefore(frame.seq(), c.accepted) || kind == MigrationTag.FRESH;
         if (stale) {
@@ -331,20 +332,29 @@ public final class FilterCore implements PacketCore {
         c.ackOffset = c.kernelNext - frame.ack();
         c.state = State.ACTIVE;
         c.seenNs = nowNs;
+        int verdict = DROP;
+        if (early.holds(c.key)) {
+            ReassemblyBuffer held = c.held != null ? c.held : hold(c, frame.seq());
+            insertFrame(held);
+            gatherEarly(known, c, held);
+            release(known, classifier, c, nowNs);
+        } else {
+            verdict = onClientSegment(known, classifier, c, nowNs);
+        }
         if (MigrationTag.kind(tag) == MigrationTag.HELD) {
             confirm(known, c);
         }
-        if (!early.holds(c.key)) {
-            return onClientSegment(known, classifier, c, nowNs);
-        }
-        ReassemblyBuffer held = c.held != null ? c.held : hold(c, frame.seq());
-        insertFrame(held);
-        gatherEarly(known, c, held);
-        release(known, classifier, c, nowNs);
-        return DROP;
+        return verdict;
     }
 
+    /**
+     * Tells the holder of acknowledged bytes that they are here, once they all are: only a head is ever acknowledged
+     * before its time, and it is whole when the guard has accepted it. Until then the holder sends it again.
+     */
     private void confirm(FilterSettings known, FilterConnection c) {
+        if (c.state == State.REBUILDING || c.accepted == c.requestSeq) {
+            return;
+        }
         counters.increment(FilterCounter.CONFIRMS_SENT);
         sender.bounce(known, c, MigrationTag.CONFIRM, c.requestSeq, c.clientAck, frame.buffer(), 0, 0, false);
     }
@@ -807,10 +817,10 @@ public final class FilterCore implements PacketCore {
         c.kernelWindow = promisedWindowOfSyn(c, frame.window());
         c.state = State.ACTIVE;
         sender.control(known, c, c.requestSeq, c.kernelNext, TcpFlags.ACK);
+        release(known, classifier, c, nowNs);
         if (MigrationTag.kind(c.tag) == MigrationTag.HELD) {
             confirm(known, c);
         }
-        release(known, classifier, c, nowNs);
         return DROP;
     }
 
