@@ -56,6 +56,7 @@ public final class FilterCore implements PacketCore {
     private static final long SWEEP_NS = 250 * NANOS_PER_MS;
     private static final int HELD_BYTES = RequestHead.MAX_HEAD_BYTES + 4096;
     private static final int HELD_RESPONSE_BYTES = 1 << 17;
+    private static final int FAR = 1 << 20;
     private static final int NEW_ISN_RANGE = 1 << 16;
     private static final int MAX_HANDSHAKE_TRIES = 8;
     private static final int MAX_CONNECTIONS = 1 << 19;
@@ -234,7 +235,7 @@ public final class FilterCore implements PacketCore {
             return rebuild(known, created, tag, nowNs);
         }
         boolean duplicate = c.freshKnown && c.freshSeq == frame.seq();
-        if (kind == MigrationTag.FRESH && !duplicate) {
+        if (kind == MigrationTag.FRESH && !duplicate || isOfOtherConnection(c)) {
             return replace(known, c, tag, nowNs);
         }
         if (c.state == State.REBUILDING || c.state == State.ACTIVE) {
@@ -252,6 +253,27 @@ public final class FilterCore implements PacketCore {
             return switchBack(known, classifier, c, tag, nowNs);
         }
         return replace(known, c, tag, nowNs);
+    }
+
+    /**
+     * Tells whether a tagged request is the first one of another connection on these ports although its tag does not
+     * say fresh, because the web switch had to acknowledge its head in parts (held), or another server refused it
+     * (moved). Requests of one connection lie close to each other in at least one direction: who uploads much between
+     * two requests gets little, and a new connection has other numbers in both.
+     */
+    private boolean isOfOtherConnection(FilterConnection c) {
+        if (c.synBounced && frame.seq() == c.bouncedIsn + 1 && frame.seq() != c.requestSeq) {
+            return true;
+        }
+        // A silent server's connection may have gone far on with other servers, but not back.
+        return (c.state != State.SILENT || TcpSeq.isBefore(frame.seq(), c.requestSeq))
+                && isFar(frame.seq(), c.clientNext)
+                && isFar(frame.seq(), c.requestSeq)
+                && isFar(frame.ack(), c.clientAck);
+    }
+
+    private static boolean isFar(int a, int b) {
+        return Math.abs((long) TcpSeq.distance(a, b)) > FAR;
     }
 
     /** A new connection on the ports of an old one, or an old one whose TCP cannot be used again. */
