@@ -50,6 +50,7 @@ public final class FilterCore implements PacketCore {
     private static final long BOUNCED_LIMIT_NS = 120_000 * NANOS_PER_MS;
     private static final long LINGER_NS = 2_000 * NANOS_PER_MS;
     private static final long IDLE_NS = 7_200_000 * NANOS_PER_MS;
+    private static final long CLOSED_IDLE_NS = 120_000 * NANOS_PER_MS;
     private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
     private static final int MAX_RESENDS = 25;
@@ -428,7 +429,8 @@ public final class FilterCore implements PacketCore {
         if (!c.kernelGone) {
             c.kernelGone = true;
             if (c.state == State.REBUILDING) {
-                // Without ACK: we know no number to acknowledge, and a half-open socket ignores a reset with a wrong one.
+                // Without ACK: we know no number to acknowledge, and a half-open socket ignores a reset with a wrong
+                // one.
                 sender.control(known, c, c.requestSeq, 0, TcpFlags.RST);
             } else {
                 sender.control(known, c, c.kernelAck, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
@@ -442,20 +444,26 @@ public final class FilterCore implements PacketCore {
         c.seenNs = nowNs;
         switch (c.state) {
             case REBUILDING:
-                return onSegmentWhileRebuilding(known, c);
+                return onSegmentWhileRebuilding(known, c, nowNs);
             case ACTIVE:
                 return onActiveSegment(known, classifier, c, nowNs);
             case BOUNCED:
             case SILENT:
                 return onSegmentAfterBounce(known, c, nowNs);
             case ENDED:
+                if (c.kernelGone) {
+                    return drop(FilterCounter.DROPPED_STALE_SEGMENT);
+                }
+                if (!c.requestPatches.isEmpty()) {
+                    c.requestPatches.apply(frame, frame.seq());
+                }
                 masqueradeIn(c, frame.seq());
                 return FORWARD;
         }
         return DROP;
     }
 
-    private int onSegmentWhileRebuilding(FilterSettings known, FilterConnection c) {
+    private int onSegmentWhileRebuilding(FilterSettings known, FilterConnection c, long nowNs) {
         if (frame.hasFlag(TcpFlags.RST)) {
             boolean exact =
                     TcpSeq.isAtOrAfter(frame.seq(), c.requestSeq) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
@@ -463,7 +471,7 @@ public final class FilterCore implements PacketCore {
                 return drop(FilterCounter.DROPPED_REBUILDING);
             }
             endKernel(known, c);
-            finish(c);
+            finish(c, nowNs);
             return DROP;
         }
         noteClient(c);
@@ -499,8 +507,7 @@ public final class FilterCore implements PacketCore {
                     TcpSeq.isAtOrAfter(frame.seq(), c.accepted) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
             if (exact) {
                 endKernel(known, c);
-                reportEnded(c);
-                forget(c);
+                finish(c, nowNs);
             }
             return DROP;
         }
@@ -532,7 +539,7 @@ public final class FilterCore implements PacketCore {
 
     private int onActiveSegment(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
         if (frame.hasFlag(TcpFlags.RST)) {
-            return onClientReset(c);
+            return onClientReset(c, nowNs);
         }
         noteClient(c);
         int seq = frame.seq();
@@ -544,7 +551,8 @@ public final class FilterCore implements PacketCore {
             if (c.held != null) {
                 release(known, classifier, c, nowNs);
             }
-            return c.state == State.ACTIVE ? FORWARD : DROP;
+            endWhenClosed(c, nowNs);
+            return c.state == State.BOUNCED ? DROP : FORWARD;
         }
         ReassemblyBuffer held = c.held;
         if (held == null || TcpSeq.isBeforeOrAt(end, held.base()) && !fin) {
@@ -558,13 +566,13 @@ public final class FilterCore implements PacketCore {
         return holdFrame(known, classifier, c, nowNs);
     }
 
-    private int onClientReset(FilterConnection c) {
+    private int onClientReset(FilterConnection c, long nowNs) {
         boolean exact = TcpSeq.isAtOrAfter(frame.seq(), c.kernelAck - c.inOffset)
                 && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
         int seq = exact ? c.kernelAck - c.inOffset : frame.seq();
         masqueradeIn(c, seq);
         if (exact) {
-            finish(c);
+            finish(c, nowNs);
         }
         return FORWARD;
     }
@@ -587,12 +595,7 @@ public final class FilterCore implements PacketCore {
             FilterSettings known, RequestClassifier classifier, FilterConnection c, int end, boolean fin, long nowNs) {
         int before = TcpSeq.distance(frame.seq(), c.accepted);
         RequestGuard.Stop stop = guard.read(
-                known,
-                classifier,
-                c,
-                frame.buffer(),
-                frame.payloadOffset() + before,
-                frame.payloadLength() - before);
+                known, classifier, c, frame.buffer(), frame.payloadOffset() + before, frame.payloadLength() - before);
         if (stop == RequestGuard.Stop.ALL_ACCEPTED) {
             return pass(c, end, fin);
         }
@@ -797,8 +800,14 @@ public final class FilterCore implements PacketCore {
                 return onResponse(known, classifier, c, nowNs);
             case BOUNCED:
             case SILENT:
-                return onSilentHostFrame(known, c);
+                return c.kernelGone ? onStrayHostFrame(known, key) : onSilentHostFrame(known, c);
             case ENDED:
+                if (c.kernelGone) {
+                    return onStrayHostFrame(known, key);
+                }
+                if (!c.responsePatches.isEmpty()) {
+                    c.responsePatches.apply(frame, frame.seq() - c.ackOffset);
+                }
                 masqueradeOut(c);
                 return FORWARD;
         }
@@ -874,7 +883,7 @@ public final class FilterCore implements PacketCore {
         noteKernel(c);
         if (frame.hasFlag(TcpFlags.RST)) {
             masqueradeOut(c);
-            finish(c);
+            finish(c, nowNs);
             return FORWARD;
         }
         int seq = frame.seq() - c.ackOffset;
@@ -1055,18 +1064,26 @@ public final class FilterCore implements PacketCore {
         if (c.state == State.ACTIVE
                 && c.clientFin
                 && c.serverFin
-                && TcpSeq.isAfter(c.kernelAck - c.inOffset, c.clientFinSeq)) {
-            c.state = State.ENDED;
-            c.silentUntilNs = nowNs + LINGER_NS;
-            releaseHeld(c);
-            reportEnded(c);
+                && TcpSeq.isAfter(c.kernelAck - c.inOffset, c.clientFinSeq)
+                && TcpSeq.isAfter(c.clientAck, c.serverFinSeq)) {
+            end(c, nowNs);
         }
     }
 
-    /** An RST of either side ends it for both. */
-    private void finish(FilterConnection c) {
+    /**
+     * An RST of either side ends it for both. It is remembered for a moment: its request may still come again, tagged,
+     * and must not run twice.
+     */
+    private void finish(FilterConnection c, long nowNs) {
+        c.kernelGone = true;
+        end(c, nowNs);
+    }
+
+    private void end(FilterConnection c, long nowNs) {
+        c.state = State.ENDED;
+        c.silentUntilNs = nowNs + LINGER_NS;
+        releaseHeld(c);
         reportEnded(c);
-        forget(c);
     }
 
     private void reportEnded(FilterConnection c) {
@@ -1200,13 +1217,18 @@ public final class FilterCore implements PacketCore {
                 forget(c);
             } else if (c.state == State.ENDED && over) {
                 forget(c);
-            } else if (c.state == State.BOUNCED && over || nowNs - c.seenNs >= IDLE_NS) {
+            } else if (c.state == State.BOUNCED && over || nowNs - c.seenNs >= idleLimitNs(c)) {
                 counters.increment(FilterCounter.CONNECTIONS_EXPIRED);
                 endKernel(known, c);
                 reportEnded(c);
                 forget(c);
             }
         }
+    }
+
+    /** Both sides have closed, and nobody repeats what the other has not acknowledged: one of them is gone. */
+    private static long idleLimitNs(FilterConnection c) {
+        return c.clientFin && c.serverFin ? CLOSED_IDLE_NS : IDLE_NS;
     }
 
     // ---- reports -----------------------------------------------------------------------------------------------
