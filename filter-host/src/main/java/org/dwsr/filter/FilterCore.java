@@ -76,6 +76,9 @@ public final class FilterCore implements PacketCore {
     private final RequestGuard guard = new RequestGuard(counters);
     private final ResponseReader responses = new ResponseReader(counters);
     private final EarlySegments.Receiver bounceEarly = this::bounceEarly;
+    /** Whether the client segment at hand tells the server's TCP more than its payload: an acknowledgment, a window. */
+    private boolean clientNews;
+
     private long[] endedKeys = new long[64];
     private int[] endedSeqs = new int[64];
     private int ended;
@@ -485,10 +488,12 @@ public final class FilterCore implements PacketCore {
     private void noteClient(FilterConnection c) {
         int end = frame.seq() + frame.seqLength();
         c.clientNext = TcpSeq.latest(c.clientNext, end);
+        clientNews = c.clientWindow != frame.window();
         c.clientWindow = frame.window();
         boolean plausible = TcpSeq.isBeforeOrAt(frame.ack() + c.ackOffset, c.kernelNext);
         if (frame.hasFlag(TcpFlags.ACK) && plausible && TcpSeq.isAfter(frame.ack(), c.clientAck)) {
             c.clientAck = frame.ack();
+            clientNews = true;
             if (!c.responsePatches.isEmpty()) {
                 c.responsePatches.forgetBefore(c.clientAck);
             }
@@ -611,6 +616,8 @@ public final class FilterCore implements PacketCore {
         int passed = TcpSeq.distance(frame.seq(), c.accepted);
         if (passed > 0) {
             sender.stream(known, c, frame.seq(), c.clientAck, frame.buffer(), frame.payloadOffset(), passed, false);
+        } else {
+            passNews(known, c);
         }
         ReassemblyBuffer held = hold(c, c.accepted);
         insertFrame(held);
@@ -630,11 +637,17 @@ public final class FilterCore implements PacketCore {
             // The end of an earlier request, which the server may still lack.
             sender.stream(known, c, frame.seq(), c.clientAck, frame.buffer(), frame.payloadOffset(), before, false);
         } else {
-            // The segment's payload waits, its acknowledgment must not: the server may be blocked on it.
-            sender.control(known, c, c.kernelAck, c.clientAck + c.ackOffset, TcpFlags.ACK);
+            passNews(known, c);
         }
         release(known, classifier, c, nowNs);
         return DROP;
+    }
+
+    /** A held segment's payload waits, its acknowledgment and window must not: the server may be blocked on them. */
+    private void passNews(FilterSettings known, FilterConnection c) {
+        if (clientNews) {
+            sender.control(known, c, c.kernelAck, c.clientAck + c.ackOffset, TcpFlags.ACK);
+        }
     }
 
     private void insertFrame(ReassemblyBuffer held) {
