@@ -651,6 +651,10 @@ public final class FilterCore implements PacketCore {
     }
 
     private void insertFrame(ReassemblyBuffer held) {
+        int end = frame.seq() + frame.payloadLength();
+        if (TcpSeq.distance(held.base(), end) > held.capacity()) {
+            counters.increment(FilterCounter.DROPPED_HELD_FULL);
+        }
         held.insert(frame.seq(), frame.buffer(), frame.payloadOffset(), frame.payloadLength());
         if (frame.hasFlag(TcpFlags.FIN)) {
             held.fin(frame.seq() + frame.payloadLength());
