@@ -38,6 +38,16 @@ final class EarlySegments {
         return false;
     }
 
+    /** Tells whether frames of a connection wait. */
+    boolean holds(long key) {
+        for (int i = 0; used > 0 && i < SLOTS; i++) {
+            if (lengths[i] != 0 && keys[i] == key) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** Gives a connection's frames to the receiver, in the order of their slots, and frees them. */
     void release(long key, Receiver receiver) {
         if (used == 0) {

@@ -186,6 +186,13 @@ final class FilterConnection {
 
     /** Whether the server's TCP can take a request again: alive, and with nothing outstanding in either direction. */
     boolean reusable() {
-        return !kernelGone && !serverFin && kernelAck == accepted + inOffset && kernelNext == responseNext + ackOffset;
+        return !kernelGone
+                && !serverFin
+                && !closing
+                && outstanding == 0
+                && !inResponseBody
+                && responseMore == 0
+                && kernelAck == accepted + inOffset
+                && kernelNext == responseNext + ackOffset;
     }
 }

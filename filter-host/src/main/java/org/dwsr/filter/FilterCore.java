@@ -50,12 +50,14 @@ public final class FilterCore implements PacketCore {
     private static final long BOUNCED_LIMIT_NS = 120_000 * NANOS_PER_MS;
     private static final long LINGER_NS = 2_000 * NANOS_PER_MS;
     private static final long IDLE_NS = 7_200_000 * NANOS_PER_MS;
+    private static final long CLOSED_IDLE_NS = 120_000 * NANOS_PER_MS;
     private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
     private static final int MAX_RESENDS = 25;
     private static final long SWEEP_NS = 250 * NANOS_PER_MS;
     private static final int HELD_BYTES = RequestHead.MAX_HEAD_BYTES + 4096;
     private static final int HELD_RESPONSE_BYTES = 1 << 17;
+    private static final int FAR = 1 << 20;
     private static final int NEW_ISN_RANGE = 1 << 16;
     private static final int MAX_HANDSHAKE_TRIES = 8;
     private static final int MAX_CONNECTIONS = 1 << 19;
@@ -74,6 +76,9 @@ public final class FilterCore implements PacketCore {
     private final RequestGuard guard = new RequestGuard(counters);
     private final ResponseReader responses = new ResponseReader(counters);
     private final EarlySegments.Receiver bounceEarly = this::bounceEarly;
+    /** Whether the client segment at hand tells the server's TCP more than its payload: an acknowledgment, a window. */
+    private boolean clientNews;
+
     private long[] endedKeys = new long[64];
     private int[] endedSeqs = new int[64];
     private int ended;
@@ -124,8 +129,16 @@ public final class FilterCore implements PacketCore {
         if (c == null || isOfBouncedSyn(c)) {
             return onUnknown(known, key, c, nowNs);
         }
-        c.clientMac = frame.ethSource();
+        noteClientMac(known, c);
         return onClientSegment(known, classifier, c, nowNs);
+    }
+
+    /** What the web switch forwards may bear its own MAC. */
+    private void noteClientMac(FilterSettings known, FilterConnection c) {
+        long source = frame.ethSource();
+        if (source != known.config.vmac()) {
+            c.clientMac = source;
+        }
     }
 
     private int drop(FilterCounter reason) {
@@ -156,15 +169,19 @@ public final class FilterCore implements PacketCore {
         if (frame.payloadLength() == 0) {
             return drop(FilterCounter.DROPPED_UNKNOWN_ACK);
         }
-        if (c != null) {
+        if (c != null && frame.seq() == c.bouncedIsn + 1) {
             counters.increment(FilterCounter.UNKNOWN_BOUNCED);
             frame.ethDestination(known.config.vmac());
             return RETURN;
         }
-        if (!early.offer(key, frame.buffer(), frame.offset(), frame.frameLength(), nowNs)) {
-            return drop(FilterCounter.DROPPED_EARLY_FULL);
-        }
-        return DROP;
+        return waitForTag(key, nowNs);
+    }
+
+    /** The request's tagged first segment comes from the web switch, and may come after its second. */
+    private int waitForTag(long key, long nowNs) {
+        frame.completeTcpChecksum();
+        boolean taken = early.offer(key, frame.buffer(), frame.offset(), frame.frameLength(), nowNs);
+        return taken ? DROP : drop(FilterCounter.DROPPED_EARLY_FULL);
     }
 
     private void bounceEarly(ByteBuffer buf, int offset, int length) {
@@ -222,14 +239,15 @@ public final class FilterCore implements PacketCore {
             return rebuild(known, created, tag, nowNs);
         }
         boolean duplicate = c.freshKnown && c.freshSeq == frame.seq();
-        if (kind == MigrationTag.FRESH && !duplicate) {
+        if (kind == MigrationTag.FRESH && !duplicate || isOfOtherConnection(c)) {
             return replace(known, c, tag, nowNs);
         }
         if (c.state == State.REBUILDING || c.state == State.ACTIVE) {
-            if (kind == MigrationTag.HELD && c.state == State.ACTIVE) {
+            int verdict = onClientSegment(known, classifier, c, nowNs);
+            if (kind == MigrationTag.HELD) {
                 confirm(known, c);
             }
-            return onClientSegment(known, classifier, c, nowNs);
+            return verdict;
         }
         boolean stale = TcpSeq.isBefore(frame.seq(), c.accepted) || kind == MigrationTag.FRESH;
         if (stale) {
@@ -239,6 +257,27 @@ public final class FilterCore implements PacketCore {
             return switchBack(known, classifier, c, tag, nowNs);
         }
         return replace(known, c, tag, nowNs);
+    }
+
+    /**
+     * Tells whether a tagged request is the first one of another connection on these ports although its tag does not
+     * say fresh, because the web switch had to acknowledge its head in parts (held), or another server refused it
+     * (moved). Requests of one connection lie close to each other in at least one direction: who uploads much between
+     * two requests gets little, and a new connection has other numbers in both.
+     */
+    private boolean isOfOtherConnection(FilterConnection c) {
+        if (c.synBounced && frame.seq() == c.bouncedIsn + 1 && frame.seq() != c.requestSeq) {
+            return true;
+        }
+        // A silent server's connection may have gone far on with other servers, but not back.
+        return (c.state != State.SILENT || TcpSeq.isBefore(frame.seq(), c.requestSeq))
+                && isFar(frame.seq(), c.clientNext)
+                && isFar(frame.seq(), c.requestSeq)
+                && isFar(frame.ack(), c.clientAck);
+    }
+
+    private static boolean isFar(int a, int b) {
+        return Math.abs((long) TcpSeq.distance(a, b)) > FAR;
     }
 
     /** A new connection on the ports of an old one, or an old one whose TCP cannot be used again. */
@@ -268,15 +307,21 @@ public final class FilterCore implements PacketCore {
         c.seenNs = nowNs;
         ReassemblyBuffer held = hold(c, frame.seq());
         insertFrame(held);
-        early.release(c.key, (buf, offset, length) -> {
-            if (frame.wrap(buf, offset, length, false) == FrameFlyweight.Kind.TCP) {
-                c.clientMac = frame.ethSource();
-                insertFrame(held);
-            }
-        });
+        gatherEarly(known, c, held);
         arm(c);
         sender.syn(known, c);
         return DROP;
+    }
+
+    /** Takes what had to wait for the tag; afterwards {@link #frame} is no longer the packet that came. */
+    private void gatherEarly(FilterSettings known, FilterConnection c, ReassemblyBuffer held) {
+        early.release(c.key, (buf, offset, length) -> {
+            if (frame.wrap(buf, offset, length, false) == FrameFlyweight.Kind.TCP) {
+                noteClientMac(known, c);
+                noteClient(c);
+                insertFrame(held);
+            }
+        });
     }
 
     private void takeTag(FilterConnection c, long tag) {
@@ -313,13 +358,29 @@ public final class FilterCore implements PacketCore {
         c.ackOffset = c.kernelNext - frame.ack();
         c.state = State.ACTIVE;
         c.seenNs = nowNs;
+        int verdict = DROP;
+        if (early.holds(c.key)) {
+            ReassemblyBuffer held = c.held != null ? c.held : hold(c, frame.seq());
+            insertFrame(held);
+            gatherEarly(known, c, held);
+            release(known, classifier, c, nowNs);
+        } else {
+            verdict = onClientSegment(known, classifier, c, nowNs);
+        }
         if (MigrationTag.kind(tag) == MigrationTag.HELD) {
             confirm(known, c);
         }
-        return onClientSegment(known, classifier, c, nowNs);
+        return verdict;
     }
 
+    /**
+     * Tells the holder of acknowledged bytes that they are here, once they all are: only a head is ever acknowledged
+     * before its time, and it is whole when the guard has accepted it. Until then the holder sends it again.
+     */
     private void confirm(FilterSettings known, FilterConnection c) {
+        if (c.state == State.REBUILDING || c.accepted == c.requestSeq) {
+            return;
+        }
         counters.increment(FilterCounter.CONFIRMS_SENT);
         sender.bounce(known, c, MigrationTag.CONFIRM, c.requestSeq, c.clientAck, frame.buffer(), 0, 0, false);
     }
@@ -370,8 +431,13 @@ public final class FilterCore implements PacketCore {
     private void endKernel(FilterSettings known, FilterConnection c) {
         if (!c.kernelGone) {
             c.kernelGone = true;
-            int seq = c.state == State.REBUILDING ? c.requestSeq : c.kernelAck;
-            sender.control(known, c, seq, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
+            if (c.state == State.REBUILDING) {
+                // Without ACK: we know no number to acknowledge, and a half-open socket ignores a reset with a wrong
+                // one.
+                sender.control(known, c, c.requestSeq, 0, TcpFlags.RST);
+            } else {
+                sender.control(known, c, c.kernelAck, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
+            }
         }
     }
 
@@ -381,23 +447,35 @@ public final class FilterCore implements PacketCore {
         c.seenNs = nowNs;
         switch (c.state) {
             case REBUILDING:
-                return onSegmentWhileRebuilding(c);
+                return onSegmentWhileRebuilding(known, c, nowNs);
             case ACTIVE:
                 return onActiveSegment(known, classifier, c, nowNs);
             case BOUNCED:
-                return onSegmentAfterBounce(known, c, true);
             case SILENT:
-                return onSegmentAfterBounce(known, c, false);
+                return onSegmentAfterBounce(known, c, nowNs);
             case ENDED:
+                if (c.kernelGone) {
+                    return drop(FilterCounter.DROPPED_STALE_SEGMENT);
+                }
+                if (!c.requestPatches.isEmpty()) {
+                    c.requestPatches.apply(frame, frame.seq());
+                }
                 masqueradeIn(c, frame.seq());
                 return FORWARD;
         }
         return DROP;
     }
 
-    private int onSegmentWhileRebuilding(FilterConnection c) {
+    private int onSegmentWhileRebuilding(FilterSettings known, FilterConnection c, long nowNs) {
         if (frame.hasFlag(TcpFlags.RST)) {
-            return drop(FilterCounter.DROPPED_REBUILDING);
+            boolean exact =
+                    TcpSeq.isAtOrAfter(frame.seq(), c.requestSeq) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
+            if (!exact) {
+                return drop(FilterCounter.DROPPED_REBUILDING);
+            }
+            endKernel(known, c);
+            finish(c, nowNs);
+            return DROP;
         }
         noteClient(c);
         ReassemblyBuffer held = c.held;
@@ -410,25 +488,31 @@ public final class FilterCore implements PacketCore {
     private void noteClient(FilterConnection c) {
         int end = frame.seq() + frame.seqLength();
         c.clientNext = TcpSeq.latest(c.clientNext, end);
+        clientNews = c.clientWindow != frame.window();
         c.clientWindow = frame.window();
         boolean plausible = TcpSeq.isBeforeOrAt(frame.ack() + c.ackOffset, c.kernelNext);
         if (frame.hasFlag(TcpFlags.ACK) && plausible && TcpSeq.isAfter(frame.ack(), c.clientAck)) {
             c.clientAck = frame.ack();
+            clientNews = true;
             if (!c.responsePatches.isEmpty()) {
                 c.responsePatches.forgetBefore(c.clientAck);
             }
         }
     }
 
-    /** Before the web switch has answered a bounce everything goes there; afterwards only what it must still see. */
-    private int onSegmentAfterBounce(FilterSettings known, FilterConnection c, boolean beforeSilence) {
+    /**
+     * Before the web switch has answered a bounce everything goes there; afterwards only what it must still see.
+     *
+     * <p>Only the request's first segment bears the tag. By the time a later one arrives the web switch may have sent
+     * the request back to this very server, and would take a tagged one for the start of the next request.
+     */
+    private int onSegmentAfterBounce(FilterSettings known, FilterConnection c, long nowNs) {
         if (frame.hasFlag(TcpFlags.RST)) {
             boolean exact =
                     TcpSeq.isAtOrAfter(frame.seq(), c.accepted) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
             if (exact) {
                 endKernel(known, c);
-                reportEnded(c);
-                forget(c);
+                finish(c, nowNs);
             }
             return DROP;
         }
@@ -437,10 +521,18 @@ public final class FilterCore implements PacketCore {
             return drop(FilterCounter.DROPPED_STALE_SEGMENT);
         }
         c.clientNext = TcpSeq.latest(c.clientNext, frame.seq() + length);
-        if (length == 0 && !beforeSilence) {
-            return DROP;
+        if (c.state == State.SILENT) {
+            if (length == 0) {
+                return DROP;
+            }
+            return frame.payloadLength() > 0 ? waitForTag(c.key, nowNs) : bounceFrame(known, c);
         }
-        return bounceFrame(known, c);
+        if (frame.payloadLength() == 0 || frame.seq() == c.accepted) {
+            return bounceFrame(known, c);
+        }
+        counters.increment(FilterCounter.SEGMENTS_BOUNCED);
+        frame.ethDestination(known.config.vmac());
+        return RETURN;
     }
 
     private int bounceFrame(FilterSettings known, FilterConnection c) {
@@ -452,7 +544,7 @@ public final class FilterCore implements PacketCore {
 
     private int onActiveSegment(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
         if (frame.hasFlag(TcpFlags.RST)) {
-            return onClientReset(c);
+            return onClientReset(c, nowNs);
         }
         noteClient(c);
         int seq = frame.seq();
@@ -464,27 +556,28 @@ public final class FilterCore implements PacketCore {
             if (c.held != null) {
                 release(known, classifier, c, nowNs);
             }
-            return c.state == State.ACTIVE ? FORWARD : DROP;
+            endWhenClosed(c, nowNs);
+            return c.state == State.BOUNCED ? DROP : FORWARD;
         }
         ReassemblyBuffer held = c.held;
         if (held == null || TcpSeq.isBeforeOrAt(end, held.base()) && !fin) {
             if (RequestGuard.passes(c, end)) {
                 return pass(c, end, fin);
             }
-            if (held == null && seq == c.accepted) {
+            if (held == null && TcpSeq.isBeforeOrAt(seq, c.accepted)) {
                 return guardWholeFrame(known, classifier, c, end, fin, nowNs);
             }
         }
         return holdFrame(known, classifier, c, nowNs);
     }
 
-    private int onClientReset(FilterConnection c) {
+    private int onClientReset(FilterConnection c, long nowNs) {
         boolean exact = TcpSeq.isAtOrAfter(frame.seq(), c.kernelAck - c.inOffset)
                 && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
         int seq = exact ? c.kernelAck - c.inOffset : frame.seq();
         masqueradeIn(c, seq);
         if (exact) {
-            finish(c);
+            finish(c, nowNs);
         }
         return FORWARD;
     }
@@ -502,11 +595,12 @@ public final class FilterCore implements PacketCore {
         return FORWARD;
     }
 
-    /** The common case: one segment that starts the next request, and nothing is held. */
+    /** The common case: a segment in which the next request or chunk starts, and nothing is held. */
     private int guardWholeFrame(
             FilterSettings known, RequestClassifier classifier, FilterConnection c, int end, boolean fin, long nowNs) {
-        RequestGuard.Stop stop =
-                guard.read(known, classifier, c, frame.buffer(), frame.payloadOffset(), frame.payloadLength());
+        int before = TcpSeq.distance(frame.seq(), c.accepted);
+        RequestGuard.Stop stop = guard.read(
+                known, classifier, c, frame.buffer(), frame.payloadOffset() + before, frame.payloadLength() - before);
         if (stop == RequestGuard.Stop.ALL_ACCEPTED) {
             return pass(c, end, fin);
         }
@@ -522,6 +616,8 @@ public final class FilterCore implements PacketCore {
         int passed = TcpSeq.distance(frame.seq(), c.accepted);
         if (passed > 0) {
             sender.stream(known, c, frame.seq(), c.clientAck, frame.buffer(), frame.payloadOffset(), passed, false);
+        } else {
+            passNews(known, c);
         }
         ReassemblyBuffer held = hold(c, c.accepted);
         insertFrame(held);
@@ -536,13 +632,29 @@ public final class FilterCore implements PacketCore {
         }
         insertFrame(held);
         c.heldAtNs = nowNs;
-        // The segment's payload waits, its acknowledgment must not: the server may be blocked on it.
-        sender.control(known, c, c.kernelAck, c.clientAck + c.ackOffset, TcpFlags.ACK);
+        int before = Math.min(TcpSeq.distance(frame.seq(), held.base()), frame.payloadLength());
+        if (before > 0) {
+            // The end of an earlier request, which the server may still lack.
+            sender.stream(known, c, frame.seq(), c.clientAck, frame.buffer(), frame.payloadOffset(), before, false);
+        } else {
+            passNews(known, c);
+        }
         release(known, classifier, c, nowNs);
         return DROP;
     }
 
+    /** A held segment's payload waits, its acknowledgment and window must not: the server may be blocked on them. */
+    private void passNews(FilterSettings known, FilterConnection c) {
+        if (clientNews) {
+            sender.control(known, c, c.kernelAck, c.clientAck + c.ackOffset, TcpFlags.ACK);
+        }
+    }
+
     private void insertFrame(ReassemblyBuffer held) {
+        int end = frame.seq() + frame.payloadLength();
+        if (TcpSeq.distance(held.base(), end) > held.capacity()) {
+            counters.increment(FilterCounter.DROPPED_HELD_FULL);
+        }
         held.insert(frame.seq(), frame.buffer(), frame.payloadOffset(), frame.payloadLength());
         if (frame.hasFlag(TcpFlags.FIN)) {
             held.fin(frame.seq() + frame.payloadLength());
@@ -675,6 +787,10 @@ public final class FilterCore implements PacketCore {
     @Override
     public int onHostFrame(ByteBuffer buf, int offset, int length, boolean partialChecksum, long nowNs) {
         FrameFlyweight.Kind kind = frame.wrap(buf, offset, length, partialChecksum);
+        // OVS lets tags pass from this port toward VMAC because they are the filter's own; so none may be the server's.
+        if (length >= FrameFlyweight.ETHERNET_LENGTH && MigrationTag.isTag(frame.ethSource())) {
+            return drop(FilterCounter.DROPPED_FORGED_TAG);
+        }
         if (kind != FrameFlyweight.Kind.TCP) {
             return FORWARD;
         }
@@ -686,7 +802,7 @@ public final class FilterCore implements PacketCore {
         RequestClassifier classifier =
                 frame.ipSource() == known.config.vip() ? known.classifier(frame.sourcePort()) : null;
         if (classifier == null) {
-            return MigrationTag.isTag(frame.ethSource()) ? drop(FilterCounter.DROPPED_FORGED_TAG) : FORWARD;
+            return FORWARD;
         }
         long key = ConnectionKey.of(frame.ipDestination(), frame.destinationPort(), frame.sourcePort());
         FilterConnection c = connections.get(key);
@@ -701,8 +817,14 @@ public final class FilterCore implements PacketCore {
                 return onResponse(known, classifier, c, nowNs);
             case BOUNCED:
             case SILENT:
-                return onSilentHostFrame(known, c);
+                return c.kernelGone ? onStrayHostFrame(known, key) : onSilentHostFrame(known, c);
             case ENDED:
+                if (c.kernelGone) {
+                    return onStrayHostFrame(known, key);
+                }
+                if (!c.responsePatches.isEmpty()) {
+                    c.responsePatches.apply(frame, frame.seq() - c.ackOffset);
+                }
                 masqueradeOut(c);
                 return FORWARD;
         }
@@ -740,13 +862,13 @@ public final class FilterCore implements PacketCore {
         c.ackOffset = frame.seq() + 1 - c.responseNext;
         c.kernelNext = frame.seq() + 1;
         c.kernelAck = frame.ack();
-        c.kernelWindow = frame.window();
+        c.kernelWindow = promisedWindowOfSyn(c, frame.window());
         c.state = State.ACTIVE;
         sender.control(known, c, c.requestSeq, c.kernelNext, TcpFlags.ACK);
+        release(known, classifier, c, nowNs);
         if (MigrationTag.kind(c.tag) == MigrationTag.HELD) {
             confirm(known, c);
         }
-        release(known, classifier, c, nowNs);
         return DROP;
     }
 
@@ -778,7 +900,7 @@ public final class FilterCore implements PacketCore {
         noteKernel(c);
         if (frame.hasFlag(TcpFlags.RST)) {
             masqueradeOut(c);
-            finish(c);
+            finish(c, nowNs);
             return FORWARD;
         }
         int seq = frame.seq() - c.ackOffset;
@@ -947,24 +1069,38 @@ public final class FilterCore implements PacketCore {
         return own == wanted ? window : Math.min((int) ((long) window << own >> wanted), 0xffff);
     }
 
+    /** A SYN's window is never scaled (RFC 7323 section 2.2), all later ones are. */
+    private static int promisedWindowOfSyn(FilterConnection c, int window) {
+        int promised = MigrationTag.serverScale(c.tag);
+        return promised == TcpOptions.NO_WINDOW_SCALE ? window : window >>> promised;
+    }
+
     // ---- ends --------------------------------------------------------------------------------------------------
 
     private void endWhenClosed(FilterConnection c, long nowNs) {
         if (c.state == State.ACTIVE
                 && c.clientFin
                 && c.serverFin
-                && TcpSeq.isAfter(c.kernelAck - c.inOffset, c.clientFinSeq)) {
-            c.state = State.ENDED;
-            c.silentUntilNs = nowNs + LINGER_NS;
-            releaseHeld(c);
-            reportEnded(c);
+                && TcpSeq.isAfter(c.kernelAck - c.inOffset, c.clientFinSeq)
+                && TcpSeq.isAfter(c.clientAck, c.serverFinSeq)) {
+            end(c, nowNs);
         }
     }
 
-    /** An RST of either side ends it for both. */
-    private void finish(FilterConnection c) {
+    /**
+     * An RST of either side ends it for both. It is remembered for a moment: its request may still come again, tagged,
+     * and must not run twice.
+     */
+    private void finish(FilterConnection c, long nowNs) {
+        c.kernelGone = true;
+        end(c, nowNs);
+    }
+
+    private void end(FilterConnection c, long nowNs) {
+        c.state = State.ENDED;
+        c.silentUntilNs = nowNs + LINGER_NS;
+        releaseHeld(c);
         reportEnded(c);
-        forget(c);
     }
 
     private void reportEnded(FilterConnection c) {
@@ -1098,13 +1234,18 @@ public final class FilterCore implements PacketCore {
                 forget(c);
             } else if (c.state == State.ENDED && over) {
                 forget(c);
-            } else if (c.state == State.BOUNCED && over || nowNs - c.seenNs >= IDLE_NS) {
+            } else if (c.state == State.BOUNCED && over || nowNs - c.seenNs >= idleLimitNs(c)) {
                 counters.increment(FilterCounter.CONNECTIONS_EXPIRED);
                 endKernel(known, c);
                 reportEnded(c);
                 forget(c);
             }
         }
+    }
+
+    /** Both sides have closed, and nobody repeats what the other has not acknowledged: one of them is gone. */
+    private static long idleLimitNs(FilterConnection c) {
+        return c.clientFin && c.serverFin ? CLOSED_IDLE_NS : IDLE_NS;
     }
 
     // ---- reports -----------------------------------------------------------------------------------------------

@@ -121,7 +121,10 @@ final class SegmentSender {
         } while (at < length);
     }
 
-    /** Sends request bytes to the web switch, tagged, in the client's numbers. */
+    /**
+     * Sends request bytes to the web switch in the client's numbers, the first segment tagged. The others are not: if
+     * the first one is all the web switch needs to decide, a second tag would be another request to it.
+     */
     void bounce(
             FilterSettings settings,
             FilterConnection c,
@@ -133,6 +136,7 @@ final class SegmentSender {
             int length,
             boolean fin) {
         int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        long follower = c.clientMac != 0 ? c.clientMac : settings.config.vmac();
         int at = 0;
         do {
             int count = Math.min(segment, length - at);
@@ -141,7 +145,7 @@ final class SegmentSender {
             int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
             ByteBuffer frame = builder.build(
                     settings.config.vmac(),
-                    tag(c, kind),
+                    at == 0 ? tag(c, kind) : follower,
                     ConnectionKey.clientAddress(c.key),
                     settings.config.vip(),
                     ConnectionKey.clientPort(c.key),

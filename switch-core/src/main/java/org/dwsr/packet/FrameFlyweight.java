@@ -275,6 +275,18 @@ public final class FrameFlyweight {
         return Checksum.fold(Checksum.sum(buf, tcpOffset, length, sum)) == 0xffff;
     }
 
+    /** Makes a partial TCP checksum a whole one, for a frame that leaves without its virtio header. */
+    public void completeTcpChecksum() {
+        if (!partialChecksum) {
+            return;
+        }
+        int length = payloadOffset - tcpOffset + payloadLength;
+        long pseudo = Checksum.pseudoHeader(ipSource(), ipDestination(), TCP_PROTOCOL, length);
+        tcpChecksum(0);
+        tcpChecksum(Checksum.of(buf, tcpOffset, length, pseudo));
+        partialChecksum = false;
+    }
+
     /** Tells whether the IPv4 header's checksum is right. */
     public boolean ipChecksumValid() {
         return Checksum.fold(Checksum.sum(buf, ipOffset, tcpOffset - ipOffset, 0)) == 0xffff;
