@@ -8,6 +8,7 @@ asked only for what they are about (that something was counted).
 import contextlib
 import ctypes
 import http.client
+import itertools
 import json
 import os
 import re
@@ -325,6 +326,14 @@ class LabUnderTest:
             if text in entry["request"]
         ]
 
+    def wait_logged(self, text, count, servers=None, seconds=5):
+        """Waits for that many logged requests (servers log after they have answered) and returns them."""
+        until(lambda: len(self.logged(text, servers)) >= count, seconds,
+              lambda: f"{count} requests with {text!r} in the logs; there are {len(self.logged(text, servers))}")  # fmt: skip
+        found = self.logged(text, servers)
+        expect_equal(len(found), count, f"requests with {text!r} in the logs")
+        return found
+
     def tcp_counter(self, host, name):
         """One of the kernel's TCP counters (as nstat shows them) in a host's namespace: PassiveOpens, EstabResets ..."""
         pid = self.lab.hosts[host]["pid"]
@@ -340,6 +349,15 @@ class LabUnderTest:
         """The host's TCP sockets on port 80 in a state, as ss prints them; probes within the host not counted."""
         text = self.run(host, "ss", "-Htn", "state", state, "( sport = :80 )")
         return [line.split() for line in text.splitlines() if self.vip in line]
+
+    def sockets_of(self, port, *servers):
+        """The servers whose own TCP has a socket in any state for a client port."""
+        return [
+            server
+            for server in servers or self.lab.servers()
+            for words in self.sockets(server, "connected")
+            if words[-1].endswith(f":{port}")
+        ]
 
     def connection_flows(self):
         """The flows of single connections that Open vSwitch holds."""
@@ -410,6 +428,14 @@ class LabUnderTest:
 def _enter(descriptor):
     if _LIBC.setns(descriptor, CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")
+
+
+_MARKS = itertools.count(1)
+
+
+def unique(name):
+    """A query string no other request has, for finding one's own requests in the logs."""
+    return f"{name}-{os.getpid()}-{next(_MARKS)}."
 
 
 def image(name):

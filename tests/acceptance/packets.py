@@ -41,8 +41,12 @@ class RawClient:
         self.sock = lab.packet_socket(client)
         # Promiscuous: the frames are not for the interface's own MAC.
         self.sock.setsockopt(263, 1, _membership(self.sock))
+        self.shaken = False
 
     def close(self):
+        """Resets the connection, so that nobody keeps it for hours, and ends."""
+        if self.shaken:
+            self.send(self.packet(RST | ACK))
         self.sock.close()
 
     def __enter__(self):
@@ -82,12 +86,26 @@ class RawClient:
         self.ack = (answer.seq + 1) % MODULO
         self.seq = (self.isn + 1) % MODULO
         self.send(self.packet(ACK))
+        self.shaken = True
         return answer
 
     def send_data(self, data, flags=PSH | ACK):
         """Sends the next bytes of the stream in one segment."""
         self.send(self.packet(flags, payload=data))
         self.seq = (self.seq + len(data)) % MODULO
+
+    def send_reordered(self, data, at):
+        """Sends the next bytes in two segments, the second one first."""
+        self.send(self.packet(PSH | ACK, seq=self.seq + at, payload=data[at:]))
+        self.send(self.packet(PSH | ACK, payload=data[:at]))
+        self.seq = (self.seq + len(data)) % MODULO
+
+    def read_response(self, seconds, what):
+        """Reads and acknowledges one whole response, takes it off the stream, and returns its bytes."""
+        self.read(response_bytes, seconds, what)
+        length = response_bytes(self.received)
+        response, self.received = self.received[:length], self.received[length:]
+        return response
 
     # ---- receiving
 
