@@ -24,7 +24,17 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "dwsr controller",
         mixinStandardHelpOptions = true,
-        description = "Runs the web switch as an OpenFlow 1.3 controller.",
+        description = {
+            "Runs the web switch as an OpenFlow 1.3 controller.",
+            "",
+            "Switches connect to --openflow (protocols=OpenFlow13, fail_mode=secure), filters to --control.",
+            "There, GET /healthz, /counters and /metrics (Prometheus) need no key."
+        },
+        footerHeading = "%nSignals:%n",
+        footer = {
+            "  SIGHUP            Reads the configuration again, changed or not.",
+            "  SIGTERM, SIGINT   End; flows and connections stay, and are found again after a restart.",
+        },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {"0:ended by SIGTERM or SIGINT", "1:could not start", "2:wrong options or configuration"})
 public final class ControllerMain implements Callable<Integer> {
@@ -38,7 +48,8 @@ public final class ControllerMain implements Callable<Integer> {
             names = "--config",
             required = true,
             paramLabel = "FILE",
-            description = "The configuration (JSON). Read again when it changes and on SIGHUP.")
+            description = "The configuration (JSON). Read again within a second when the file changes, and on SIGHUP;"
+                    + " a wrong one is refused whole and the running one stays.")
     private @Nullable Path config;
 
     @Option(
@@ -71,7 +82,7 @@ public final class ControllerMain implements Callable<Integer> {
     @Spec
     private @Nullable CommandSpec spec;
 
-    private ControllerMain() {}
+    ControllerMain() {}
 
     /** Runs until a signal ends it. */
     public static void main(String[] args) {

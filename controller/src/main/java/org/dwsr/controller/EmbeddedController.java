@@ -7,6 +7,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import org.dwsr.config.ControlConfig;
 import org.dwsr.config.DwsrConfig;
 import org.dwsr.flow.PlainPipeline;
 import org.slf4j.Logger;
@@ -20,6 +21,7 @@ final class EmbeddedController implements AutoCloseable {
     private final ControllerCounters counters = new ControllerCounters();
     private final ConfigFile file;
     private final WebSwitchAgent agent;
+    private DwsrConfig running;
     private final OpenFlowListener listener;
     private final ControlServer control;
     private final ScheduledExecutorService watch =
@@ -40,6 +42,7 @@ final class EmbeddedController implements AutoCloseable {
             InetSocketAddress controlChannel)
             throws IOException {
         this.file = file;
+        running = config;
         agent = new WebSwitchAgent(logic, new PlainPipeline(), new HostClock(), counters);
         agent.configure(config);
         control = new ControlServer(controlChannel, bearer, config, agent, counters);
@@ -95,8 +98,17 @@ final class EmbeddedController implements AutoCloseable {
                 "a new configuration: {} services, {} servers",
                 next.services().size(),
                 next.servers().size());
+        if (!channel(next).equals(channel(running))) {
+            LOG.warn("the new control section ({}) is used after a restart", channel(next));
+        }
+        running = next;
         agent.configure(next);
         control.offer(next);
+    }
+
+    private static String channel(DwsrConfig config) {
+        ControlConfig channel = config.control();
+        return channel == null ? "none" : channel.listen() + ", " + channel.keyFile();
     }
 
     @Override

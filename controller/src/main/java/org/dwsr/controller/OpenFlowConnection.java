@@ -7,6 +7,7 @@ import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.handler.timeout.IdleStateEvent;
+import java.io.IOException;
 import org.dwsr.flow.FlowCookie;
 import org.jspecify.annotations.Nullable;
 import org.projectfloodlight.openflow.exceptions.OFParseError;
@@ -249,7 +250,14 @@ final class OpenFlowConnection extends SimpleChannelInboundHandler<ByteBuf> {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
-        protocolError(context, String.valueOf(cause));
+        if (cause instanceof IOException) {
+            // A connection that broke (reset, or closed while we wrote) breaks no rule of the protocol.
+            LOG.debug("{}: {}", context.channel().remoteAddress(), cause.toString());
+            state = State.CLOSED;
+            close(context);
+        } else {
+            protocolError(context, String.valueOf(cause));
+        }
     }
 
     private void protocolError(ChannelHandlerContext context, String what) {

@@ -236,6 +236,12 @@ final class FakeSwitch implements AutoCloseable {
         }
     }
 
+    /** Closes with a TCP reset. */
+    void reset() throws IOException {
+        socket.setSoLinger(true, 0);
+        socket.close();
+    }
+
     @Override
     public void close() throws IOException {
         socket.close();

@@ -640,6 +640,17 @@ class OpenFlowConnectionTest {
         }
 
         @Test
+        void shouldNotCallAResetAProtocolError() throws Exception {
+            FakeSwitch fake = ready(1);
+            fake.send(FakeSwitch.packetIn(1, frame(60)));
+            fake.reset();
+            assertThat(List.of(logic.next(), logic.next())).containsExactly("up 1", "down 1");
+            awaitCount(ControllerCounter.OPENFLOW_CONNECTIONS_CLOSED, 1);
+            assertThat(counters.value(ControllerCounter.OPENFLOW_PROTOCOL_ERRORS))
+                    .isZero();
+        }
+
+        @Test
         void shouldTellTheLogicWhenASwitchGoesAndComesBack() throws Exception {
             try (FakeSwitch other = ready(2)) {
                 assertThat(logic.next()).isEqualTo("up 2");
