@@ -80,6 +80,7 @@ class Screen:
 
     def show(self, part):
         verdict = self.paint("31;1", "FAILED") if part.failures else self.paint("32;1", "ok")
+        self.say()
         self.say(self.paint("1", f"{part.title:<{WIDTH - 7}}") + " " + verdict)
         for line in part.lines:
             print("    " + line)
@@ -300,8 +301,9 @@ def one_connection(see):
     opened = {name: after[name] - before[name] for name in after}
     part.equal("handshakes (nstat TcpPassiveOpens)", {name: int(name in used) for name in after}, opened)
 
-    part.line(f"{len(requests)} requests on one keep-alive connection from port {answers[0].port}. "
+    part.line(f"{len(requests)} requests on one keep-alive connection (client port {answers[0].port}). "
               "Who answered, by nginx's logs:")  # fmt: skip
+    part.line("request".ljust(25) + "".join(f"{number:<5}" for number in range(1, len(requests) + 1)).rstrip())
     for path, pool in ((page, "images"), (script, "PHP")):
         cells = [entry["server"] if path in entry["request"] else "" for entry in entries]
         part.line(f"{path:<15} ({pool})".ljust(25) + "".join(f"{cell:<5}" for cell in cells).rstrip())
@@ -345,8 +347,8 @@ def session_cookie(see):
     part.line(f"client port       {ports[0]} ... {ports[-1]}".ljust(36) + f"images by  {several(images)}")
     shown = next(iter(cookies.items()), ("nothing", ""))
     part.line(f"browser's cookie  {shown[0]}={shown[1]}".ljust(58)
-              + f"DR + content {see.types['app']} + server {see.ids.get(home)} + D")  # fmt: skip
-    part.line(f"server's cookie   {given[0]}".ljust(58) + "(nginx's log)")
+              + f"{see.types['app']} is PHP, {see.ids.get(home)} is {home}")  # fmt: skip
+    part.line(f"server's cookie   {given[0]}".ljust(58) + "set and received, by nginx's log")
     return part
 
 
@@ -507,12 +509,12 @@ def bytes_by_path(see, before):
 
     openflow = see.lab.options["openflow"].rpartition(":")[2]
     part.line(f"servers -> client   direct            {size(answers):>9}           Open vSwitch's port counters")
-    part.line(f"client -> servers   direct            {size(requests):>9}           the same")
+    part.line(f"client -> servers   direct            {size(requests):>9}           the same; a proxy would carry both")
     part.line(f"through the web switch, both ways     {size(control):>9}  {share:6.2%}   "
               f"kernel's counters of TCP port {openflow} (ss)")  # fmt: skip
     part.line(f"All the web switch saw, by tcpdump: {kinds['SYN']} SYNs, {kinds['request']} client packets with a "
-              f"request, {kinds['returned']} requests")  # fmt: skip
-    part.line(f"that a server handed back, {kinds['other']} others (ACK, ARP). Packets with bytes of an answer: {answers_shown}.")
+              f"request, {kinds['returned']} that a")  # fmt: skip
+    part.line(f"server handed back, {kinds['other']} others (ACK, ARP). Packets with bytes of an answer: {answers_shown}.")
     part.line(f"{connects} connections of the client became {sum(accepted.values())} at the servers (nstat), "
               f"for {len(see.entries)} requests, all answered.")  # fmt: skip
     return part
@@ -701,6 +703,7 @@ def keep_evidence(lab, folder, screen):
 
 
 def conclude(arguments, parts, screen):
+    screen.say()
     failures = sum(len(part.failures) for part in parts)
     checks = sum(part.checks for part in parts)
     seconds = time.monotonic() - screen.started
@@ -712,14 +715,14 @@ def conclude(arguments, parts, screen):
     option = f" --prefix {arguments.prefix}" if arguments.keep else ""
     lines = [] if arguments.keep else [("./dwsr lab up", "the same network, to try yourself")]
     lines += [
-        (f"./dwsr lab exec{option} c1 -- curl -i http://{labs.VIP}/index.php", "ask it something"),
-        (f"./dwsr lab capture{option}", "one handed-over request, packet by packet"),
+        (f"./dwsr lab exec{option} c1 -- curl -i http://{labs.VIP}/", "ask it something"),
+        (f"./dwsr lab capture{option}", "a handover, packet by packet"),
         (f"./dwsr lab status{option}", "hosts, processes, flows, bytes"),
         (f"./dwsr lab down{option}", "remove it"),
         ("./dwsr test", "all tests"),
     ]
     for command, text in lines:
-        screen.say(f"    {command:<{60 + len(option)}} {text}")
+        screen.say(f"    {command:<{50 + len(option)}} {text}")
     return 1 if failures else 0
 
 
