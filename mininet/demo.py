@@ -165,6 +165,8 @@ class Witness:
         self.vip = lab.record["vip"]
         self.read = {name: os.path.getsize(self.log_path(name)) for name in lab.servers()}
         self.entries = []
+        self.asked = 0
+        self.clients = set()
 
     def log_path(self, server):
         return self.lab.path("servers", server, "access.log")
@@ -210,11 +212,14 @@ class Witness:
         while True:
             self.read_logs()
             found = [entry for entry in self.entries if entry["client"] in wanted and not entry["taken"]]
+            # Should one reach two servers, this or the last part finds more than were asked.
             if len(found) >= len(answers) or time.monotonic() > deadline:
                 break
             time.sleep(0.05)
         for entry in found:
             entry["taken"] = True
+        self.asked += len(answers)
+        self.clients |= wanted
         return sorted(found, key=lambda entry: entry["time"])
 
     def read_logs(self):
@@ -504,7 +509,12 @@ def bytes_by_path(see, before):
     accepted = {name: count - before.handshakes[name] for name, count in see.handshakes().items()}
     logged = {name: len({entry["connection"] for entry in see.entries if entry["server"] == name}) for name in accepted}
     part.equal("server connections by nstat and by nginx's logs", logged, accepted)
-    refused = [entry["request"] for entry in see.entries if not entry["status"].startswith("2")]
+    # A question of the lab's own, asked before all was up, may still be answered late: it is from another port.
+    ours = [entry for entry in see.entries if entry["client"] in see.clients]
+    extra = [f"{entry['request']} from {entry['client']} at {entry['server']}" for entry in ours if not entry["taken"]]
+    part.equal("requests in nginx's logs beyond those that curl sent", [], extra)
+    part.equal("requests in nginx's logs", see.asked, len(ours))
+    refused = [entry["request"] for entry in ours if not entry["status"].startswith("2")]
     part.equal("requests that nginx did not answer with 2xx", [], refused)
 
     openflow = see.lab.options["openflow"].rpartition(":")[2]
@@ -516,7 +526,7 @@ def bytes_by_path(see, before):
               f"request, {kinds['returned']} that a")  # fmt: skip
     part.line(f"server handed back, {kinds['other']} others (ACK, ARP). Packets with bytes of an answer: {answers_shown}.")
     part.line(f"{connects} connections of the client became {sum(accepted.values())} at the servers (nstat), "
-              f"for {len(see.entries)} requests, all answered.")  # fmt: skip
+              f"for {len(ours)} requests, each answered once.")  # fmt: skip
     return part
 
 
