@@ -25,6 +25,8 @@ PAGES = ("/img/login.php", "/index.php")
 START_SECONDS = 10
 CURL_SECONDS = 10
 END_SECONDS = 3
+# tcpdump writes packets up to 1 s after they came (--immediate-mode would shrink its buffer to a few packets).
+LATE_SECONDS = 1.2
 
 INTRODUCTION = """\
 One curl asks for {first} and then {second} on one connection; they belong to different servers.
@@ -72,7 +74,7 @@ class Captures:
         # With -Z root it stays root: a change of user would undo setpriv's promise to end it with us.
         self.children[name] = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "tcpdump", "-Z", "root", "-i", interface, "-n", "-U", "-s", "0",
-             "--immediate-mode", "--time-stamp-precision=nano", "-w", self.path(name), *expression.split()],
+             "--time-stamp-precision=nano", "-w", self.path(name), *expression.split()],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -128,7 +130,7 @@ def record(lab, folder):
         deadline = time.monotonic() + END_SECONDS
         while time.monotonic() < deadline and not has_ended(lab, captures, port):
             time.sleep(0.1)
-        time.sleep(0.2)
+        time.sleep(LATE_SECONDS)
         return port
     finally:
         captures.stop()
