@@ -195,7 +195,7 @@ def sightings(lab, folder, port):
     read("client", f"{CLIENT} > OVS", f"OVS > {CLIENT}", from_client, None)
     for name in lab.servers():
         filter_name = "f" + name[1:]
-        # A client's segment that the filter hands back goes to the web switch's MAC.
+        # A client's segment that the filter bounces goes to the web switch's MAC.
         read(f"{name}-network", f"OVS > {filter_name}", f"{filter_name} > OVS",
              lambda segment: from_client(segment) and segment.eth_destination != vmac, name)  # fmt: skip
         read(f"{name}-host", f"{filter_name} > {name}", f"{name} > {filter_name}", from_client, name)
@@ -334,7 +334,7 @@ class Story:
             names = cookie_names(segment.payload)
             cookies = f", cookies {' '.join(names)}" if names else ""
             if len(self.requests) == 1:
-                self.heading = "Figure 2, steps 4-5: the request; the web switch hands the connection over with it"
+                self.heading = "Figure 2, steps 4-5: the request; with it the web switch migrates the connection"
                 return f"step 4: {line}{cookies}"
             self.heading = "Figure 5, steps 23-25: the second request belongs to another server"
             return f"step 23: {line}{cookies}, on the same connection"
@@ -347,7 +347,7 @@ class Story:
     def packet_in(self, sighting, segment):
         tag = sighting.tag
         if tag is not None:
-            text = f"step 23: handed back by {sighting.server}'s filter, tag kind {tag.kind}. "
+            text = f"step 23: bounced by {sighting.server}'s filter, tag kind {tag.kind}. "
             if tag.kind == "moved":
                 return text + "The web switch reads the request"
             return text
@@ -429,10 +429,10 @@ class Story:
     def from_filter(self, server, sighting, segment):
         tag = sighting.tag
         if tag is not None:
-            return (f"not {server}'s: handed back to the web switch's MAC, because the previous answer is complete and "
+            return (f"not {server}'s: bounced, which is sent to the web switch's MAC, as the previous answer is complete and "
                     f"acknowledged. {self.decoded(tag)}")  # fmt: skip
         if segment.source == self.lab.hosts[CLIENT]["ip"]:
-            return "handed back to the web switch's MAC, without a tag"
+            return "bounced to the web switch's MAC, without a tag"
         if segment.payload:
             text = f"step {self.steps(server, '10', '30')}: masqueraded, seq {self.offset_text(server, outward=True)}"
             new, old = cookie_names(segment.payload), self.renamed.get(server, [])
