@@ -607,10 +607,10 @@ def main(lab, arguments):
          ("packet-in", "Open vSwitch shows the web switch a packet")),
         ((f"OVS > f{first[1:]}", f"network side of {first}'s host filter, f{first[1:]}"),
          ("packet-out", "the web switch sends one through Open vSwitch")),
-        ((f"f{first[1:]} > {first}", f"host side of it: what {first}'s own TCP sees"),
+        ((f"f{first[1:]} > {first}", f"its host side: what {first}'s own TCP sees"),
          ("flow-mod", "the web switch changes a rule of Open vSwitch")),
     ):  # fmt: skip
-        print(f"  {left[0]:<10} {left[1]:<40}  {right[0]:<11} {right[1]}")
+        print(f"  {left[0]:<10} {left[1]:<38}  {right[0]:<11} {right[1]}")
     print(EXPLANATION)
     print("\n".join(table))
     print("\nIn short")
