@@ -139,7 +139,8 @@ def record(lab, folder):
 
 
 def has_ended(lab, captures, port):
-    return any(s.flow and s.flow[0] != frames.FLOW_ADD for s in openflow_sightings(lab, captures.path("openflow"), port))
+    found = openflow_sightings(lab, captures.path("openflow"), port)
+    return any(sighting.flow and sighting.flow[0] != frames.FLOW_ADD for sighting in found)
 
 
 # ------------------------------------------------------------------------------------------ reading
@@ -228,7 +229,8 @@ def tag_text(tag, like=None):
 
     known = fields(like) if like else []
     shown = [field for field in fields(tag) if field not in known]
-    return f"tag {frames.mac_text(tag.mac)}: {', '.join(shown) or 'the same'}" + (", else the same" if like and shown else "")
+    rest = ", else the same" if like and shown else ""
+    return f"tag {frames.mac_text(tag.mac)}: {', '.join(shown) or 'the same'}{rest}"
 
 
 def options_text(segment):
@@ -384,8 +386,8 @@ class Story:
             return f"step 24: RST to {sighting.server}, the server so far. {self.decoded(tag)}"
         if tag.kind == "fresh":
             self.first = sighting.server
-            return (f"step 5: the request to {sighting.server}, ack still wseq+1. The source MAC carries the rest of the "
-                    f"TCP state: {self.decoded(tag)}")  # fmt: skip
+            return (f"step 5: the request to {sighting.server}, ack still wseq+1. The source MAC carries the rest of "
+                    f"the TCP state: {self.decoded(tag)}")  # fmt: skip
         if tag.kind == "moved":
             self.second = sighting.server
             why = "by the pool's schedule"
@@ -402,7 +404,7 @@ class Story:
         self.flows += 1
         mac = [frames.mac_text(value[1]) for name, value in actions if name == "set" and value[0] == 3]
         return (f"add, priority {priority}{', in the place of the first' if self.flows > 1 else ''}: from now on this "
-                f"connection's packets go to {sighting.server}, MAC {' '.join(mac)} (figure 10: MAC changer)")  # fmt: skip
+                f"connection's packets go to {sighting.server}, MAC {' '.join(mac)} (MAC changer, figure 10)")  # fmt: skip
 
     def to_filter(self, server, sighting, segment):
         tag = sighting.tag
@@ -429,8 +431,8 @@ class Story:
     def from_filter(self, server, sighting, segment):
         tag = sighting.tag
         if tag is not None:
-            return (f"not {server}'s: bounced, which is sent to the web switch's MAC, as the previous answer is complete and "
-                    f"acknowledged. {self.decoded(tag)}")  # fmt: skip
+            return (f"not {server}'s: bounced, which is sent to the web switch's MAC, as the previous answer is complete "
+                    f"and acknowledged. {self.decoded(tag)}")  # fmt: skip
         if segment.source == self.lab.hosts[CLIENT]["ip"]:
             return "bounced to the web switch's MAC, without a tag"
         if segment.payload:
@@ -459,8 +461,8 @@ class Story:
                 return "the same again, so that BBR does not take the replay's round-trip time for the client's"
             figure = self.steps(server, "Figure 2, steps 6-9", "Figure 5, steps 26-29")
             self.heading = f"{figure}: {server}'s filter rebuilds the connection with {server}'s own TCP"
-            return (f"step {self.steps(server, '6', '26')}: SYN replayed, seq = the request's seq-1. Options from the tag: "
-                    f"{options_text(segment)}")  # fmt: skip
+            return (f"step {self.steps(server, '6', '26')}: SYN replayed, seq = the request's seq-1. Options from "
+                    f"the tag: {options_text(segment)}")  # fmt: skip
         if segment.flags & frames.RST:
             return f"{server}'s TCP is closed for good"
         if segment.payload:
@@ -484,8 +486,8 @@ class Story:
             self.rebuilt[server] = segment.seq
             if again:
                 return "the same again"
-            return (f"step {self.steps(server, '7', '27')}: {server}'s own TCP chooses rseq {segment.seq}. Offset from the "
-                    f"client's numbers: {self.offset_text(server, outward=False)}")  # fmt: skip
+            return (f"step {self.steps(server, '7', '27')}: {server}'s own TCP chooses rseq {segment.seq}. Offset from "
+                    f"the client's numbers: {self.offset_text(server, outward=False)}")  # fmt: skip
         if segment.flags & frames.FIN:
             return f"{server} closes"
         if segment.payload:
@@ -524,8 +526,8 @@ class Story:
                 base = self.base[server]
                 replayed = [s.segment.seq for s in seen
                             if s.place == f"f{server[1:]} > {server}" and s.segment.flags & frames.SYN]  # fmt: skip
-                yield (f"{server}'s rebuild", f"SYN seq {replayed[0]} = request's seq - 1; rseq {self.rebuilt[server]}; "
-                       f"offset {self.offset_text(server, outward=False)}",
+                yield (f"{server}'s rebuild", f"SYN seq {replayed[0]} = request's seq - 1; "
+                       f"rseq {self.rebuilt[server]}; offset {self.offset_text(server, outward=False)}",
                        replayed[0] == base.seq - 1 & 0xFFFFFFFF)  # fmt: skip
             else:
                 yield f"{server}'s rebuild", "not seen", False
@@ -619,7 +621,7 @@ def main(lab, arguments):
         all_right &= is_right
         print(f"  {'ok' if is_right else 'FAILED':<7}{what:<20} {how}")
     if copies:
-        print(f"  note   {copies} copies of answers went to other servers' ports: Open vSwitch had not learnt the client's")
+        print(f"  note   {copies} copies of answers went to other servers: Open vSwitch had not learnt the client's port")
     if kept:
         print(f"\nThe captures are in {kept}: tcpdump -enS -r FILE, or Wireshark.")
     else:

@@ -124,7 +124,7 @@ def several(values):
     return " ".join(str(value) for value in values)
 
 
-# ------------------------------------------------------------------------------------------ what is measured from outside
+# ------------------------------------------------------------------------------------------ measured from outside
 
 
 class Answer:
@@ -391,7 +391,8 @@ def two_sessions(see):
         name = f"DR{see.types[pool]}{see.ids.get(server, '???')}D"
         part.equal(f"status of {path}", [200] * LOGINS, [answer.status for answer in visits[pool]])
         part.check(server in see.pools[pool], f"server of {path}", f"one of {see.pools[pool]}", server)
-        part.equal(f"servers of {path} by nginx's logs", [server] * LOGINS, [entry["server"] for entry in entries[pool]])
+        logged = [entry["server"] for entry in entries[pool]]
+        part.equal(f"servers of {path} by nginx's logs", [server] * LOGINS, logged)
         counted = [body.get("visits") for body in bodies]
         part.equal(f"visit counter of {path}", list(range(1, LOGINS + 1)), counted)
         part.equal(f"cookie {name} in the jar", session, cookies.get(name))
@@ -521,12 +522,13 @@ def bytes_by_path(see, before):
     part.line(f"servers -> client   direct            {size(answers):>9}           Open vSwitch's port counters")
     part.line(f"client -> servers   direct            {size(requests):>9}           the same; a proxy would carry both")
     part.line(f"through the web switch, both ways     {size(control):>9}  {share:6.2%}   "
-              f"kernel's counters of TCP port {openflow} (ss)")  # fmt: skip
+              f"kernel counters, TCP port {openflow} (ss)")  # fmt: skip
     part.line(f"All the web switch saw, by tcpdump: {kinds['SYN']} SYNs, {kinds['request']} packets with a "
               f"request, {kinds['bounced']} that")  # fmt: skip
-    part.line(f"a server's filter bounced, {kinds['other']} others (ACK, ARP). Packets with bytes of an answer: {answers_shown}.")
+    part.line(f"a server's filter bounced, {kinds['other']} others (ACK, ARP). "
+              f"Packets with bytes of an answer: {answers_shown}.")  # fmt: skip
     part.line(f"{connects} connections of a client became {sum(accepted.values())} at the servers (nstat), "
-              f"for {len(ours)} requests, each answered once.")  # fmt: skip
+              f"{len(ours)} requests, each answered once.")  # fmt: skip
     return part
 
 
@@ -737,7 +739,8 @@ def conclude(arguments, parts, screen):
         screen.say(screen.paint("31;1", f"FAILED: {failures} of {checks} checks") + f", {seconds:.0f} s")
     else:
         end = "the lab is still up" if arguments.keep else "the lab is gone again"
-        screen.say(screen.paint("32;1", f"All {checks} checks are true") + f", {seconds:.0f} s; {end}. To look further:")
+        verdict = screen.paint("32;1", f"All {checks} checks are true")
+        screen.say(f"{verdict}, {seconds:.0f} s; {end}. To look further:")
     option = f" --prefix {arguments.prefix}" if arguments.keep else ""
     lines = [] if arguments.keep else [("./dwsr lab up", "the same network, to try yourself")]
     lines += [
