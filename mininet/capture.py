@@ -25,6 +25,8 @@ PAGES = ("/img/login.php", "/index.php")
 START_SECONDS = 10
 CURL_SECONDS = 10
 END_SECONDS = 3
+# tcpdump writes packets up to 1 s after they came (--immediate-mode would shrink its buffer to a few packets).
+LATE_SECONDS = 1.2
 
 INTRODUCTION = """\
 One curl asks for {first} and then {second} on one connection; they belong to different servers.
@@ -72,7 +74,7 @@ class Captures:
         # With -Z root it stays root: a change of user would undo setpriv's promise to end it with us.
         self.children[name] = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "tcpdump", "-Z", "root", "-i", interface, "-n", "-U", "-s", "0",
-             "--immediate-mode", "--time-stamp-precision=nano", "-w", self.path(name), *expression.split()],
+             "--time-stamp-precision=nano", "-w", self.path(name), *expression.split()],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -128,7 +130,7 @@ def record(lab, folder):
         deadline = time.monotonic() + END_SECONDS
         while time.monotonic() < deadline and not has_ended(lab, captures, port):
             time.sleep(0.1)
-        time.sleep(0.2)
+        time.sleep(LATE_SECONDS)
         return port
     finally:
         captures.stop()
@@ -137,7 +139,8 @@ def record(lab, folder):
 
 
 def has_ended(lab, captures, port):
-    return any(s.flow and s.flow[0] != frames.FLOW_ADD for s in openflow_sightings(lab, captures.path("openflow"), port))
+    found = openflow_sightings(lab, captures.path("openflow"), port)
+    return any(sighting.flow and sighting.flow[0] != frames.FLOW_ADD for sighting in found)
 
 
 # ------------------------------------------------------------------------------------------ reading
@@ -193,7 +196,7 @@ def sightings(lab, folder, port):
     read("client", f"{CLIENT} > OVS", f"OVS > {CLIENT}", from_client, None)
     for name in lab.servers():
         filter_name = "f" + name[1:]
-        # A client's segment that the filter hands back goes to the web switch's MAC.
+        # A client's segment that the filter bounces goes to the web switch's MAC.
         read(f"{name}-network", f"OVS > {filter_name}", f"{filter_name} > OVS",
              lambda segment: from_client(segment) and segment.eth_destination != vmac, name)  # fmt: skip
         read(f"{name}-host", f"{filter_name} > {name}", f"{name} > {filter_name}", from_client, name)
@@ -226,7 +229,8 @@ def tag_text(tag, like=None):
 
     known = fields(like) if like else []
     shown = [field for field in fields(tag) if field not in known]
-    return f"tag {frames.mac_text(tag.mac)}: {', '.join(shown) or 'the same'}" + (", else the same" if like and shown else "")
+    rest = ", else the same" if like and shown else ""
+    return f"tag {frames.mac_text(tag.mac)}: {', '.join(shown) or 'the same'}{rest}"
 
 
 def options_text(segment):
@@ -332,7 +336,7 @@ class Story:
             names = cookie_names(segment.payload)
             cookies = f", cookies {' '.join(names)}" if names else ""
             if len(self.requests) == 1:
-                self.heading = "Figure 2, steps 4-5: the request; the web switch hands the connection over with it"
+                self.heading = "Figure 2, steps 4-5: the request; with it the web switch migrates the connection"
                 return f"step 4: {line}{cookies}"
             self.heading = "Figure 5, steps 23-25: the second request belongs to another server"
             return f"step 23: {line}{cookies}, on the same connection"
@@ -345,7 +349,7 @@ class Story:
     def packet_in(self, sighting, segment):
         tag = sighting.tag
         if tag is not None:
-            text = f"step 23: handed back by {sighting.server}'s filter, tag kind {tag.kind}. "
+            text = f"step 23: bounced by {sighting.server}'s filter, tag kind {tag.kind}. "
             if tag.kind == "moved":
                 return text + "The web switch reads the request"
             return text
@@ -382,8 +386,8 @@ class Story:
             return f"step 24: RST to {sighting.server}, the server so far. {self.decoded(tag)}"
         if tag.kind == "fresh":
             self.first = sighting.server
-            return (f"step 5: the request to {sighting.server}, ack still wseq+1. The source MAC carries the rest of the "
-                    f"TCP state: {self.decoded(tag)}")  # fmt: skip
+            return (f"step 5: the request to {sighting.server}, ack still wseq+1. The source MAC carries the rest of "
+                    f"the TCP state: {self.decoded(tag)}")  # fmt: skip
         if tag.kind == "moved":
             self.second = sighting.server
             why = "by the pool's schedule"
@@ -400,7 +404,7 @@ class Story:
         self.flows += 1
         mac = [frames.mac_text(value[1]) for name, value in actions if name == "set" and value[0] == 3]
         return (f"add, priority {priority}{', in the place of the first' if self.flows > 1 else ''}: from now on this "
-                f"connection's packets go to {sighting.server}, MAC {' '.join(mac)} (figure 10: MAC changer)")  # fmt: skip
+                f"connection's packets go to {sighting.server}, MAC {' '.join(mac)} (MAC changer, figure 10)")  # fmt: skip
 
     def to_filter(self, server, sighting, segment):
         tag = sighting.tag
@@ -427,10 +431,10 @@ class Story:
     def from_filter(self, server, sighting, segment):
         tag = sighting.tag
         if tag is not None:
-            return (f"not {server}'s: handed back to the web switch's MAC, because the previous answer is complete and "
-                    f"acknowledged. {self.decoded(tag)}")  # fmt: skip
+            return (f"not {server}'s: bounced, which is sent to the web switch's MAC, as the previous answer is complete "
+                    f"and acknowledged. {self.decoded(tag)}")  # fmt: skip
         if segment.source == self.lab.hosts[CLIENT]["ip"]:
-            return "handed back to the web switch's MAC, without a tag"
+            return "bounced to the web switch's MAC, without a tag"
         if segment.payload:
             text = f"step {self.steps(server, '10', '30')}: masqueraded, seq {self.offset_text(server, outward=True)}"
             new, old = cookie_names(segment.payload), self.renamed.get(server, [])
@@ -457,8 +461,8 @@ class Story:
                 return "the same again, so that BBR does not take the replay's round-trip time for the client's"
             figure = self.steps(server, "Figure 2, steps 6-9", "Figure 5, steps 26-29")
             self.heading = f"{figure}: {server}'s filter rebuilds the connection with {server}'s own TCP"
-            return (f"step {self.steps(server, '6', '26')}: SYN replayed, seq = the request's seq-1. Options from the tag: "
-                    f"{options_text(segment)}")  # fmt: skip
+            return (f"step {self.steps(server, '6', '26')}: SYN replayed, seq = the request's seq-1. Options from "
+                    f"the tag: {options_text(segment)}")  # fmt: skip
         if segment.flags & frames.RST:
             return f"{server}'s TCP is closed for good"
         if segment.payload:
@@ -482,8 +486,8 @@ class Story:
             self.rebuilt[server] = segment.seq
             if again:
                 return "the same again"
-            return (f"step {self.steps(server, '7', '27')}: {server}'s own TCP chooses rseq {segment.seq}. Offset from the "
-                    f"client's numbers: {self.offset_text(server, outward=False)}")  # fmt: skip
+            return (f"step {self.steps(server, '7', '27')}: {server}'s own TCP chooses rseq {segment.seq}. Offset from "
+                    f"the client's numbers: {self.offset_text(server, outward=False)}")  # fmt: skip
         if segment.flags & frames.FIN:
             return f"{server} closes"
         if segment.payload:
@@ -522,8 +526,8 @@ class Story:
                 base = self.base[server]
                 replayed = [s.segment.seq for s in seen
                             if s.place == f"f{server[1:]} > {server}" and s.segment.flags & frames.SYN]  # fmt: skip
-                yield (f"{server}'s rebuild", f"SYN seq {replayed[0]} = request's seq - 1; rseq {self.rebuilt[server]}; "
-                       f"offset {self.offset_text(server, outward=False)}",
+                yield (f"{server}'s rebuild", f"SYN seq {replayed[0]} = request's seq - 1; "
+                       f"rseq {self.rebuilt[server]}; offset {self.offset_text(server, outward=False)}",
                        replayed[0] == base.seq - 1 & 0xFFFFFFFF)  # fmt: skip
             else:
                 yield f"{server}'s rebuild", "not seen", False
@@ -605,10 +609,10 @@ def main(lab, arguments):
          ("packet-in", "Open vSwitch shows the web switch a packet")),
         ((f"OVS > f{first[1:]}", f"network side of {first}'s host filter, f{first[1:]}"),
          ("packet-out", "the web switch sends one through Open vSwitch")),
-        ((f"f{first[1:]} > {first}", f"host side of it: what {first}'s own TCP sees"),
+        ((f"f{first[1:]} > {first}", f"its host side: what {first}'s own TCP sees"),
          ("flow-mod", "the web switch changes a rule of Open vSwitch")),
     ):  # fmt: skip
-        print(f"  {left[0]:<10} {left[1]:<40}  {right[0]:<11} {right[1]}")
+        print(f"  {left[0]:<10} {left[1]:<38}  {right[0]:<11} {right[1]}")
     print(EXPLANATION)
     print("\n".join(table))
     print("\nIn short")
@@ -617,7 +621,7 @@ def main(lab, arguments):
         all_right &= is_right
         print(f"  {'ok' if is_right else 'FAILED':<7}{what:<20} {how}")
     if copies:
-        print(f"  note   {copies} copies of answers went to other servers' ports: Open vSwitch had not learnt the client's")
+        print(f"  note   {copies} copies of answers went to other servers: Open vSwitch had not learnt the client's port")
     if kept:
         print(f"\nThe captures are in {kept}: tcpdump -enS -r FILE, or Wireshark.")
     else:
