@@ -1222,7 +1222,8 @@ public final class FilterCore implements PacketCore {
     }
 
     private void sweep(FilterSettings known, long nowNs) {
-        for (int i = connections.capacity() - 1; i >= 0; i--) {
+        int free = connections.freeSlot();
+        for (int i = free + connections.capacity() - 1; i > free; i--) {
             FilterConnection c = connections.slot(i);
             if (c == null) {
                 continue;

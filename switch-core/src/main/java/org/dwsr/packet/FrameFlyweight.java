@@ -33,7 +33,6 @@ public final class FrameFlyweight {
     private static final int IP_TOTAL_LENGTH_OFFSET = 2;
     private static final int IP_FRAGMENT_OFFSET = 6;
     private static final int IP_PROTOCOL_OFFSET = 9;
-    private static final int IP_CHECKSUM_OFFSET = 10;
     private static final int IP_SOURCE_OFFSET = 12;
     private static final int IP_DESTINATION_OFFSET = 16;
     private static final int TCP_SEQ_OFFSET = 4;
@@ -290,9 +289,5 @@ public final class FrameFlyweight {
     /** Tells whether the IPv4 header's checksum is right. */
     public boolean ipChecksumValid() {
         return Checksum.fold(Checksum.sum(buf, ipOffset, tcpOffset - ipOffset, 0)) == 0xffff;
-    }
-
-    static int ipChecksumOffset() {
-        return IP_CHECKSUM_OFFSET;
     }
 }

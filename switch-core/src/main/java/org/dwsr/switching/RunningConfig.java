@@ -1,8 +1,6 @@
 package org.dwsr.switching;
 
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import org.dwsr.config.Attachment;
 import org.dwsr.config.DwsrConfig;
 import org.dwsr.config.PoolConfig;
@@ -19,7 +17,7 @@ final class RunningConfig {
 
     final DwsrConfig config;
     final ServerLoad load;
-    private final Map<Integer, RequestClassifier> classifiers = new HashMap<>();
+    private final LongKeyedTable<RequestClassifier> classifiers = new LongKeyedTable<>();
     private final Scheduler[] schedulers;
     private final LongKeyedTable<ServerConfig> serverByAttachment = new LongKeyedTable<>();
 

@@ -108,7 +108,8 @@ public final class WebSwitch {
         for (ServerConfig server : before.servers()) {
             indexes[server.index()] = next.config.serverIndex(server.name());
         }
-        for (int i = connections.capacity() - 1; i >= 0; i--) {
+        int free = connections.freeSlot();
+        for (int i = free + connections.capacity() - 1; i > free; i--) {
             ConnectionEntry entry = connections.slot(i);
             if (entry == null) {
                 continue;
@@ -1207,7 +1208,8 @@ public final class WebSwitch {
                 entry.clientMac = report.liveClientMac(i);
             }
         }
-        for (int i = connections.capacity() - 1; i >= 0; i--) {
+        int free = connections.freeSlot();
+        for (int i = free + connections.capacity() - 1; i > free; i--) {
             ConnectionEntry entry = connections.slot(i);
             boolean gone = entry != null
                     && entry.server == server

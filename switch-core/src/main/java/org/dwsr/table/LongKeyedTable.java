@@ -7,8 +7,15 @@ import org.jspecify.annotations.Nullable;
  * An open-addressing hash table from {@code long} to objects: linear probing, deletion by shifting back, no boxing
  * and no allocation but when it grows.
  *
- * <p>Walk it by {@link #capacity()} and {@link #slot(int)}; removing while walking downwards at worst visits an
- * element twice or leaves it for the next walk.
+ * <p>A walk may remove each element it visits, and still visits every element once, if it goes downwards and starts
+ * below a free slot: removal shifts elements only downwards within their run, and no run spans a free slot.
+ *
+ * <pre>
+ *   int free = table.freeSlot();
+ *   for (int i = free + table.capacity() - 1; i &gt; free; i--) {
+ *       V value = table.slot(i);
+ *       ...
+ * </pre>
  */
 public final class LongKeyedTable<V> {
     private long[] keys = new long[16];
@@ -23,10 +30,19 @@ public final class LongKeyedTable<V> {
         return keys.length;
     }
 
-    /** The value in a slot from 0 to {@code capacity() - 1}, null when it is free. */
+    /** A slot that is free; there always is one. */
+    public int freeSlot() {
+        int i = 0;
+        while (values[i] != null) {
+            i++;
+        }
+        return i;
+    }
+
+    /** The value in a slot, counted modulo {@link #capacity()}, null when it is free. */
     @SuppressWarnings("unchecked")
     public @Nullable V slot(int slot) {
-        return (V) values[slot];
+        return (V) values[slot & keys.length - 1];
     }
 
     @SuppressWarnings("unchecked")
