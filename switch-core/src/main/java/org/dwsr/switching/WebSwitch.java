@@ -707,7 +707,7 @@ public final class WebSwitch {
                 return;
             }
             if (parsed == RequestHead.REFUSED) {
-                refuse(config, entry, frame.seq() + frame.seqLength(), nowNs);
+                refuse(config, entry, null, nowNs);
                 return;
             }
         }
@@ -738,10 +738,10 @@ public final class WebSwitch {
         if (parsed > 0) {
             decide(config, classifier, entry, keptKind, gather, nowNs);
         } else if (parsed == RequestHead.REFUSED) {
-            refuse(config, entry, receivedEnd(gather), nowNs);
+            refuse(config, entry, gather, nowNs);
         } else if (gather.finished()) {
             counters.increment(SwitchCounter.HEADS_CUT_SHORT);
-            answer(config, entry, ErrorResponse.BAD_REQUEST, receivedEnd(gather), nowNs);
+            answer(config, entry, ErrorResponse.BAD_REQUEST, gather, nowNs);
         }
     }
 
@@ -760,14 +760,14 @@ public final class WebSwitch {
         ConnectionEntry oldest = heads.oldest();
         if (heads.full() && oldest != null && oldest.gather != null) {
             counters.increment(SwitchCounter.HEADS_EVICTED);
-            answer(config, oldest, ErrorResponse.SERVICE_UNAVAILABLE, receivedEnd(oldest.gather), nowNs);
+            answer(config, oldest, ErrorResponse.SERVICE_UNAVAILABLE, oldest.gather, nowNs);
         }
         return heads.full() ? null : heads.open(entry, frame.seq(), nowNs);
     }
 
-    private void refuse(RunningConfig config, ConnectionEntry entry, int receivedSeq, long nowNs) {
+    private void refuse(RunningConfig config, ConnectionEntry entry, @Nullable ReassemblyBuffer gather, long nowNs) {
         counters.refused(head.refusal());
-        answer(config, entry, ErrorResponse.to(head.refusal()), receivedSeq, nowNs);
+        answer(config, entry, ErrorResponse.to(head.refusal()), gather, nowNs);
     }
 
     /** Paper figure 2, step 4, and figure 5, step 23: which server, then on with it. */
@@ -786,8 +786,7 @@ public final class WebSwitch {
         int contentType = classifier.contentType(bytes, head);
         int server = servers.choose(entry, classifier, bytes, head, contentType, nowNs);
         if (server == ServerChoice.NONE) {
-            int received = gather == null ? frame.seq() + frame.seqLength() : receivedEnd(gather);
-            answer(config, entry, ErrorResponse.SERVICE_UNAVAILABLE, received, nowNs);
+            answer(config, entry, ErrorResponse.SERVICE_UNAVAILABLE, gather, nowNs);
             return;
         }
         if (servers.byCookie()) {
@@ -913,8 +912,15 @@ public final class WebSwitch {
 
     // ---- the web switch's own answers --------------------------------------------------------------------------
 
+    /** Answers what was gathered, or the frame at hand, and closes. */
     private void answer(
-            RunningConfig config, ConnectionEntry entry, ErrorResponse response, int receivedSeq, long nowNs) {
+            RunningConfig config,
+            ConnectionEntry entry,
+            ErrorResponse response,
+            @Nullable ReassemblyBuffer gather,
+            long nowNs) {
+        entry.answerAck = gather == null ? frame.seq() + frame.seqLength() : receivedEnd(gather);
+        entry.answerFinReceived = gather == null ? frame.hasFlag(TcpFlags.FIN) : gather.finished();
         removeFlow(entry);
         if (entry.server != ConnectionEntry.NO_SERVER) {
             config.load.closed(entry.server);
@@ -928,7 +934,6 @@ public final class WebSwitch {
         entry.state = State.ANSWERED;
         heads.release(entry);
         entry.answerSeq = entry.requestAck;
-        entry.answerAck = receivedSeq;
         entry.answerStatus = response.status();
         entry.answerFinAcknowledged = false;
         entry.answeredUntilNs = nowNs + ANSWERED_NS;
@@ -981,8 +986,10 @@ public final class WebSwitch {
                 sendAnswer(config, entry, response);
             }
         }
-        boolean closed = frame.hasFlag(TcpFlags.FIN) && entry.answerAck == received;
-        if (closed && entry.answerFinAcknowledged) {
+        if (frame.hasFlag(TcpFlags.FIN) && entry.answerAck == received) {
+            entry.answerFinReceived = true;
+        }
+        if (entry.answerFinReceived && entry.answerFinAcknowledged) {
             connections.remove(entry.key);
         }
     }
@@ -1059,7 +1066,7 @@ public final class WebSwitch {
             return false;
         }
         if (nowNs - entry.gatheringSinceNs >= HEAD_TIMEOUT_NS) {
-            answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, receivedEnd(gather), nowNs);
+            answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, gather, nowNs);
             return false;
         }
         boolean due = nowNs - entry.lastArrivalNs >= PARTIAL_HEAD_NS && gather.length() > 0;
