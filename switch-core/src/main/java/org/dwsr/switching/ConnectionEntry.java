@@ -49,6 +49,11 @@ final class ConnectionEntry {
     int requestAck;
     int window;
     long migratedAtNs;
+    /** When the web switch last heard anything of the connection. */
+    long seenNs;
+    /** Whether a filter or a decision says that {@link #server} has it, and not just a flow that was found. */
+    boolean vouched;
+
     long lastArrivalNs;
 
     @Nullable

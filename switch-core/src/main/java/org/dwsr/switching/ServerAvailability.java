@@ -65,6 +65,11 @@ final class ServerAvailability {
         return true;
     }
 
+    /** Tells whether a server's filter has reported its live connections. */
+    boolean reported(int server) {
+        return heard[server];
+    }
+
     /** Notes that a server's TCP refused a connection: others are preferred for a while. */
     void refused(int server, long nowNs) {
         suspectUntilNs[server] = nowNs + SUSPICION_MS * NANOS_PER_MS;

@@ -54,6 +54,12 @@ public final class WebSwitch {
     private static final long HEAD_TIMEOUT_NS = 60_000 * NANOS_PER_MS;
     private static final long YOUNG_NS = 2_000 * NANOS_PER_MS;
     private static final int MAX_CONNECTIONS = 1 << 20;
+    private static final int SWEPT_SLOTS = 1024;
+    /** How long a connection without a flow is kept when its filter is not heard of either. */
+    private static final long VANISHED_NS = 600_000 * NANOS_PER_MS;
+    /** The same when the filter is heard; it ends idle connections itself after two hours. */
+    private static final long FORGOTTEN_NS = 7_800_000 * NANOS_PER_MS;
+
     private static final long SILENT_NS = 15_000 * NANOS_PER_MS;
 
     private final SynCookie synCookie;
@@ -70,6 +76,7 @@ public final class WebSwitch {
     private final ArpFlyweight arp = new ArpFlyweight();
     private final TcpOptions options = new TcpOptions();
     private final RequestHead head = new RequestHead();
+    private int sweepSlot;
     private @Nullable RunningConfig running;
     private @Nullable ServerAvailability availability;
     private @Nullable ServerChoice choice;
@@ -96,18 +103,20 @@ public final class WebSwitch {
                 ? new ServerAvailability(config, nowNs)
                 : new ServerAvailability(config, availability);
         if (before != null) {
-            renumber(before.config, next);
+            renumber(before.config, next, nowNs);
         }
         running = next;
         availability = known;
         choice = new ServerChoice(next, known);
     }
 
-    private void renumber(DwsrConfig before, RunningConfig next) {
+    private void renumber(DwsrConfig before, RunningConfig next, long nowNs) {
         int[] indexes = new int[before.servers().size()];
         for (ServerConfig server : before.servers()) {
             indexes[server.index()] = next.config.serverIndex(server.name());
         }
+        // In two walks, because a removal moves other entries to slots already seen.
+        List<ConnectionEntry> orphans = new ArrayList<>();
         for (int i = connections.capacity() - 1; i >= 0; i--) {
             ConnectionEntry entry = connections.slot(i);
             if (entry == null) {
@@ -118,10 +127,11 @@ public final class WebSwitch {
             if (entry.server != ConnectionEntry.NO_SERVER) {
                 next.load.opened(entry.server);
             } else if (hadServer) {
-                removeFlow(entry);
-                heads.release(entry);
-                connections.remove(entry.key);
+                orphans.add(entry);
             }
+        }
+        for (ConnectionEntry entry : orphans) {
+            forget(next, entry, nowNs);
         }
     }
 
@@ -197,7 +207,7 @@ public final class WebSwitch {
         }
         long key = ConnectionKey.of(frame.ipSource(), frame.sourcePort(), frame.destinationPort());
         if (server != RunningConfig.NO_SERVER) {
-            onBounce(config, classifier, key, server, tagged, datapath, nowNs);
+            onBounce(config, classifier, key, server, tagged, nowNs);
         } else if (tagged) {
             counters.increment(SwitchCounter.DROPPED_FORGED_TAG);
         } else {
@@ -390,6 +400,7 @@ public final class WebSwitch {
             return;
         }
         locate(entry, datapath, port);
+        entry.seenNs = nowNs;
         switch (entry.state) {
             case GATHERING:
                 onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
@@ -432,6 +443,10 @@ public final class WebSwitch {
         heads.release(old);
         ConnectionEntry entry = opened(old.key, datapath, port);
         entry.flowInstalled = old.flowInstalled && old.ingressDatapath == datapath;
+        if (!old.firstSeqKnown && formerServer != ConnectionEntry.NO_SERVER) {
+            // Restored: this may be the first request once more, and the filter that has it knows a duplicate.
+            entry.silent(formerServer, nowNs);
+        }
         onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
         if (formerServer != ConnectionEntry.NO_SERVER && formerServer != entry.server) {
             silence(config, old, formerServer, old.requestSeq, old.requestAck);
@@ -493,19 +508,19 @@ public final class WebSwitch {
     // ---- from a filter ---------------------------------------------------------------------------------------
 
     private void onBounce(
-            RunningConfig config,
-            RequestClassifier classifier,
-            long key,
-            int server,
-            boolean tagged,
-            long datapath,
-            long nowNs) {
+            RunningConfig config, RequestClassifier classifier, long key, int server, boolean tagged, long nowNs) {
         ConnectionEntry entry = connections.get(key);
+        if (entry != null) {
+            entry.seenNs = nowNs;
+        }
         if (!tagged) {
-            onUntaggedBounce(config, classifier, key, entry, server, datapath, nowNs);
+            onUntaggedBounce(config, classifier, key, entry, server, nowNs);
             return;
         }
         int kind = MigrationTag.kind(frame.ethSource());
+        if (entry != null && !entry.vouched && entry.state == State.MIGRATED) {
+            adopt(config, entry, server, frame.ethSource());
+        }
         if (kind == MigrationTag.CONFIRM) {
             onConfirm(config, entry, server);
         } else if (kind == MigrationTag.MOVED || kind == MigrationTag.HELD || kind == MigrationTag.REFUSED) {
@@ -522,11 +537,10 @@ public final class WebSwitch {
             long key,
             @Nullable ConnectionEntry entry,
             int server,
-            long datapath,
             long nowNs) {
-        boolean located = entry != null && entry.ingressPort != SwitchOutput.PORT_NORMAL;
-        long clientDatapath = located && entry != null ? entry.ingressDatapath : datapath;
-        int clientPort = located && entry != null ? entry.ingressPort : SwitchOutput.PORT_NORMAL;
+        // A bounce does not tell where the client is attached; its flow is there, not at the server's switch.
+        long clientDatapath = entry != null ? entry.ingressDatapath : config.defaultIngress(server);
+        int clientPort = entry != null ? entry.ingressPort : SwitchOutput.PORT_NORMAL;
         if (frame.hasFlag(TcpFlags.SYN)) {
             onSyn(config, key, clientDatapath, clientPort, nowNs);
         } else if (!frame.hasFlag(TcpFlags.ACK)) {
@@ -677,6 +691,8 @@ public final class WebSwitch {
         entry.tag = tag;
         entry.ingressDatapath = config.defaultIngress(server);
         entry.migratedAtNs = nowNs;
+        entry.seenNs = nowNs;
+        entry.vouched = true;
         connections.put(key, entry);
         config.load.opened(server);
         counters.increment(SwitchCounter.CONNECTIONS_RESTORED);
@@ -799,6 +815,8 @@ public final class WebSwitch {
         entry.server = server;
         entry.state = State.MIGRATED;
         entry.migratedAtNs = nowNs;
+        entry.seenNs = nowNs;
+        entry.vouched = true;
         entry.offsetSeq = entry.requestSeq;
         entry.offsetSeqKnown = true;
         if (former != server || !entry.flowInstalled) {
@@ -1023,6 +1041,7 @@ public final class WebSwitch {
             return;
         }
         counters.add(SwitchCounter.DROPPED_WAITED_TOO_LONG, waiting.expire(nowNs));
+        sweep(config, nowNs);
         int kept = 0;
         for (int i = 0; i < timed.size(); i++) {
             ConnectionEntry entry = timed.get(i);
@@ -1037,6 +1056,24 @@ public final class WebSwitch {
                 entry != null && nowNs - entry.answeredUntilNs >= 0;
                 entry = answered.peek()) {
             forgetAnswered(answered.remove());
+        }
+    }
+
+    /**
+     * Ends connections that no filter will ever end: an entry outlives its flow, but not a filter that has vanished or
+     * forgotten it. A piece of the table at each tick.
+     */
+    private void sweep(RunningConfig config, long nowNs) {
+        for (int i = Math.min(SWEPT_SLOTS, connections.capacity()); i > 0; i--) {
+            sweepSlot = (sweepSlot <= 0 ? connections.capacity() : sweepSlot) - 1;
+            ConnectionEntry entry = connections.slot(sweepSlot);
+            if (entry != null && entry.server != ConnectionEntry.NO_SERVER && !entry.flowInstalled) {
+                boolean reachable = availability != null && availability.reachable(entry.server, nowNs);
+                if (nowNs - entry.seenNs >= (reachable ? FORGOTTEN_NS : VANISHED_NS)) {
+                    counters.increment(SwitchCounter.CONNECTIONS_EXPIRED);
+                    end(config, entry, nowNs);
+                }
+            }
         }
     }
 
@@ -1115,6 +1152,7 @@ public final class WebSwitch {
             ConnectionEntry entry = connections.slot(i);
             if (entry != null && entry.ingressDatapath == datapath) {
                 entry.flowInstalled = false;
+                entry.seenNs = nowNs;
             }
         }
     }
@@ -1124,6 +1162,7 @@ public final class WebSwitch {
         ConnectionEntry entry = connections.get(connectionKey);
         if (entry != null && entry.ingressDatapath == datapath) {
             entry.flowInstalled = false;
+            entry.seenNs = nowNs;
         }
     }
 
@@ -1133,25 +1172,60 @@ public final class WebSwitch {
         if (config == null) {
             return;
         }
+        ServerConfig server = serverByMac(config, serverMac);
+        RequestClassifier classifier = config.classifier(ConnectionKey.servicePort(connectionKey));
+        boolean wanted = classifier != null && classifier.service().requests() == RequestMode.GUARD;
         ConnectionEntry entry = connections.get(connectionKey);
-        if (entry == null) {
-            for (ServerConfig server : config.config.servers()) {
-                if (server.mac() == serverMac) {
-                    entry = restore(
-                            config,
-                            connectionKey,
-                            server.index(),
-                            MigrationTag.of(0, TcpOptions.NO_WINDOW_SCALE, TcpOptions.NO_WINDOW_SCALE, false),
-                            nowNs);
-                }
+        if (entry == null && wanted && server != null && !reported(server.index())) {
+            entry = restoreFromFlow(config, connectionKey, server.index(), datapath, nowNs);
+        }
+        if (entry == null || !wanted || entry.server == ConnectionEntry.NO_SERVER) {
+            dropFlow(datapath, connectionKey);
+            return;
+        }
+        boolean right = server != null && entry.server == server.index();
+        if (entry.ingressDatapath != datapath && entry.ingressPort != SwitchOutput.PORT_NORMAL) {
+            if (!right) {
+                dropFlow(datapath, connectionKey);
+            }
+            return;
+        }
+        entry.ingressDatapath = datapath;
+        entry.flowInstalled = true;
+        if (!right && classifier != null) {
+            install(config, classifier, entry);
+        }
+    }
+
+    private static @Nullable ServerConfig serverByMac(RunningConfig config, long mac) {
+        for (ServerConfig server : config.config.servers()) {
+            if (server.mac() == mac) {
+                return server;
             }
         }
+        return null;
+    }
+
+    private boolean reported(int server) {
+        return availability != null && availability.reported(server);
+    }
+
+    private @Nullable ConnectionEntry restoreFromFlow(
+            RunningConfig config, long key, int server, long datapath, long nowNs) {
+        int none = TcpOptions.NO_WINDOW_SCALE;
+        ConnectionEntry entry = restore(config, key, server, MigrationTag.of(0, none, none, false), nowNs);
         if (entry != null) {
-            boolean right = entry.server != ConnectionEntry.NO_SERVER
-                    && config.server(entry.server).mac() == serverMac;
             entry.ingressDatapath = datapath;
-            entry.flowInstalled = right;
+            entry.vouched = false;
+            // Not young: the first report that does not name it ends it.
+            entry.migratedAtNs = nowNs - YOUNG_NS - 1;
         }
+        return entry;
+    }
+
+    private void dropFlow(long datapath, long key) {
+        output.removeConnection(datapath, key);
+        counters.increment(SwitchCounter.FLOWS_REMOVED);
     }
 
     /**
@@ -1191,8 +1265,12 @@ public final class WebSwitch {
     }
 
     private void end(RunningConfig config, ConnectionEntry entry, long nowNs) {
-        removeFlow(entry);
         config.load.closed(entry.server);
+        forget(config, entry, nowNs);
+    }
+
+    private void forget(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        removeFlow(entry);
         endSilentServers(config, entry, entry.server, nowNs);
         heads.release(entry);
         connections.remove(entry.key);
@@ -1202,28 +1280,54 @@ public final class WebSwitch {
     private void onLive(RunningConfig config, FilterReport report, int server, long nowNs) {
         LongKeyedTable<Boolean> live = new LongKeyedTable<>();
         for (int i = 0; i < report.liveCount(); i++) {
-            long key = report.liveKey(i);
-            live.put(key, Boolean.TRUE);
-            ConnectionEntry entry = connections.get(key);
-            if (entry == null) {
-                entry = restore(config, key, server, report.liveTag(i), nowNs);
-            } else if (entry.server == server && entry.clientMac == 0) {
-                entry.tag = report.liveTag(i);
+            live.put(report.liveKey(i), Boolean.TRUE);
+            onLiveConnection(config, report, i, server, nowNs);
+        }
+        List<ConnectionEntry> gone = new ArrayList<>();
+        for (int i = connections.capacity() - 1; i >= 0; i--) {
+            ConnectionEntry entry = connections.slot(i);
+            boolean old = entry != null && entry.server == server && nowNs - entry.migratedAtNs > YOUNG_NS;
+            if (entry != null && old && live.get(entry.key) == null) {
+                gone.add(entry);
             }
-            if (entry != null && entry.clientMac == 0) {
+        }
+        for (ConnectionEntry entry : gone) {
+            end(config, entry, nowNs);
+        }
+    }
+
+    private void onLiveConnection(RunningConfig config, FilterReport report, int i, int server, long nowNs) {
+        ConnectionEntry entry = connections.get(report.liveKey(i));
+        if (entry == null) {
+            entry = restore(config, report.liveKey(i), server, report.liveTag(i), nowNs);
+            if (entry == null) {
+                counters.increment(SwitchCounter.DROPPED_TABLE_FULL);
+                return;
+            }
+        } else if (entry.state == State.MIGRATED && !entry.vouched) {
+            adopt(config, entry, server, report.liveTag(i));
+        }
+        if (entry.server == server) {
+            entry.seenNs = nowNs;
+            if (entry.clientMac == 0) {
                 entry.clientMac = report.liveClientMac(i);
             }
         }
-        for (int i = connections.capacity() - 1; i >= 0; i--) {
-            ConnectionEntry entry = connections.slot(i);
-            boolean gone = entry != null
-                    && entry.server == server
-                    && entry.state == State.MIGRATED
-                    && nowNs - entry.migratedAtNs > YOUNG_NS
-                    && live.get(entry.key) == null;
-            if (gone && entry != null) {
-                end(config, entry, nowNs);
-            }
+    }
+
+    /** Believes the filter that has a connection, whatever the flow that was found says. */
+    private void adopt(RunningConfig config, ConnectionEntry entry, int server, long tag) {
+        boolean elsewhere = entry.server != server;
+        if (elsewhere) {
+            config.load.closed(entry.server);
+            config.load.opened(server);
+            entry.server = server;
+        }
+        entry.tag = tag;
+        entry.vouched = true;
+        RequestClassifier classifier = config.classifier(ConnectionKey.servicePort(entry.key));
+        if (elsewhere && classifier != null) {
+            install(config, classifier, entry);
         }
     }
 
