@@ -62,6 +62,7 @@ final class ServerAvailability {
         boot[server] = filterBoot;
         heard[server] = true;
         heardNs[server] = nowNs;
+        synced(nowNs); // now, because a configuration may add a server before anybody asks
         return true;
     }
 

@@ -1181,6 +1181,7 @@ public final class WebSwitch {
         }
         if (entry == null || !wanted || entry.server == ConnectionEntry.NO_SERVER) {
             dropFlow(datapath, connectionKey);
+            onFlowRemoved(datapath, connectionKey, nowNs);
             return;
         }
         boolean right = server != null && entry.server == server.index();
@@ -1334,6 +1335,16 @@ public final class WebSwitch {
     /** The number of connections that a server (its index in the configuration) has now. */
     int load(int server) {
         return running == null ? 0 : running.load.active(server);
+    }
+
+    /** The number of entries of a server, by walking the table: what {@link #load} must always equal. */
+    int entriesOf(int server) {
+        int found = 0;
+        for (int i = connections.capacity() - 1; i >= 0; i--) {
+            ConnectionEntry entry = connections.slot(i);
+            found += entry != null && entry.server == server ? 1 : 0;
+        }
+        return found;
     }
 
     /** Reports every counter, and the sizes of the tables. */
