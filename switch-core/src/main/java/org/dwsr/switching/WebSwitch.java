@@ -1,7 +1,6 @@
 package org.dwsr.switching;
 
 import java.nio.ByteBuffer;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import org.dwsr.config.DwsrConfig;
@@ -20,7 +19,6 @@ import org.dwsr.packet.TcpOptions;
 import org.dwsr.packet.TcpSeq;
 import org.dwsr.stream.ReassemblyBuffer;
 import org.dwsr.switching.ConnectionEntry.State;
-import org.dwsr.table.LongKeyedTable;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,31 +50,19 @@ public final class WebSwitch {
     private static final int ANSWERED_WINDOW = 1 << 16;
     private static final long ANSWERED_NS = 10_000 * NANOS_PER_MS;
     private static final long HEAD_TIMEOUT_NS = 60_000 * NANOS_PER_MS;
-    private static final long YOUNG_NS = 2_000 * NANOS_PER_MS;
     private static final int MAX_CONNECTIONS = 1 << 20;
-    private static final int SWEPT_SLOTS = 1024;
-    /** How long a connection without a flow is kept when its filter is not heard of either. */
-    private static final long VANISHED_NS = 600_000 * NANOS_PER_MS;
-    /** The same when the filter is heard; it ends idle connections itself after two hours. */
-    private static final long FORGOTTEN_NS = 7_800_000 * NANOS_PER_MS;
-
-    private static final long SILENT_NS = 15_000 * NANOS_PER_MS;
 
     private final SynCookie synCookie;
     private final SwitchOutput output;
     private final VipResponder responder;
     private final SwitchCounters counters = new SwitchCounters();
-    private final LongKeyedTable<ConnectionEntry> connections = new LongKeyedTable<>();
-    private final GatheringHeads heads;
-    private final int maxConnections;
+    private final ConnectionTable connections;
     private final List<ConnectionEntry> timed = new ArrayList<>();
-    private final ArrayDeque<ConnectionEntry> answered = new ArrayDeque<>();
     private final WaitingSegments waiting = new WaitingSegments();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final ArpFlyweight arp = new ArpFlyweight();
     private final TcpOptions options = new TcpOptions();
     private final RequestHead head = new RequestHead();
-    private int sweepSlot;
     private @Nullable RunningConfig running;
     private @Nullable ServerAvailability availability;
     private @Nullable ServerChoice choice;
@@ -90,49 +76,20 @@ public final class WebSwitch {
     WebSwitch(SynCookie synCookie, SwitchOutput output, int maxConnections, int maxHeads) {
         this.synCookie = synCookie;
         this.output = output;
-        this.maxConnections = maxConnections;
-        heads = new GatheringHeads(maxHeads);
         responder = new VipResponder(output);
+        connections = new ConnectionTable(output, responder, counters, maxConnections, maxHeads);
     }
 
     /** Takes a (valid) configuration; connections of servers that are still in it stay. */
     public void configure(DwsrConfig config, long nowNs) {
-        RunningConfig before = running;
         RunningConfig next = new RunningConfig(config);
         ServerAvailability known = availability == null
                 ? new ServerAvailability(config, nowNs)
                 : new ServerAvailability(config, availability);
-        if (before != null) {
-            renumber(before.config, next, nowNs);
-        }
+        connections.configure(next, known, nowNs);
         running = next;
         availability = known;
         choice = new ServerChoice(next, known);
-    }
-
-    private void renumber(DwsrConfig before, RunningConfig next, long nowNs) {
-        int[] indexes = new int[before.servers().size()];
-        for (ServerConfig server : before.servers()) {
-            indexes[server.index()] = next.config.serverIndex(server.name());
-        }
-        // In two walks, because a removal moves other entries to slots already seen.
-        List<ConnectionEntry> orphans = new ArrayList<>();
-        for (int i = connections.capacity() - 1; i >= 0; i--) {
-            ConnectionEntry entry = connections.slot(i);
-            if (entry == null) {
-                continue;
-            }
-            boolean hadServer = entry.server != ConnectionEntry.NO_SERVER;
-            entry.renumberServers(indexes);
-            if (entry.server != ConnectionEntry.NO_SERVER) {
-                next.load.opened(entry.server);
-            } else if (hadServer) {
-                orphans.add(entry);
-            }
-        }
-        for (ConnectionEntry entry : orphans) {
-            forget(next, entry, nowNs);
-        }
     }
 
     // ---- packets ---------------------------------------------------------------------------------------------
@@ -290,8 +247,7 @@ public final class WebSwitch {
         if (entry != null && entry.server != ConnectionEntry.NO_SERVER) {
             forward(config, entry);
         } else if (entry != null && frame.seq() == nextExpected(entry)) {
-            heads.release(entry);
-            connections.remove(entry.key);
+            connections.remove(entry);
             counters.increment(SwitchCounter.CLIENT_RESETS);
         } else {
             counters.increment(SwitchCounter.DROPPED_RESET);
@@ -353,15 +309,7 @@ public final class WebSwitch {
     }
 
     private @Nullable ConnectionEntry open(long key, long datapath, int port) {
-        return hasRoom() ? opened(key, datapath, port) : null;
-    }
-
-    /** Whether one more entry fits; one that was answered gives way, because nothing but courtesy keeps it. */
-    private boolean hasRoom() {
-        while (connections.size() >= maxConnections && !answered.isEmpty()) {
-            forgetAnswered(answered.remove());
-        }
-        return connections.size() < maxConnections;
+        return connections.hasRoom() ? opened(key, datapath, port) : null;
     }
 
     private ConnectionEntry opened(long key, long datapath, int port) {
@@ -372,7 +320,7 @@ public final class WebSwitch {
         entry.firstSeq = frame.seq();
         entry.firstSeqKnown = true;
         locate(entry, datapath, port);
-        connections.put(key, entry);
+        connections.put(entry);
         return entry;
     }
 
@@ -440,7 +388,7 @@ public final class WebSwitch {
         if (formerServer != ConnectionEntry.NO_SERVER) {
             config.load.closed(formerServer);
         }
-        heads.release(old);
+        connections.heads().release(old);
         ConnectionEntry entry = opened(old.key, datapath, port);
         entry.flowInstalled = old.flowInstalled && old.ingressDatapath == datapath;
         if (!old.firstSeqKnown && formerServer != ConnectionEntry.NO_SERVER) {
@@ -449,16 +397,16 @@ public final class WebSwitch {
         }
         onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
         if (formerServer != ConnectionEntry.NO_SERVER && formerServer != entry.server) {
-            silence(config, old, formerServer, old.requestSeq, old.requestAck);
-            silence(config, old, formerServer, old.requestSeq, old.requestAck);
+            connections.silence(config, old, formerServer, old.requestSeq, old.requestAck);
+            connections.silence(config, old, formerServer, old.requestSeq, old.requestAck);
         }
-        endSilentServers(config, old, entry.server, nowNs);
+        connections.endSilentServers(config, old, entry.server, nowNs);
     }
 
     /** A packet that came here although its connection has a server: the flow was not live yet, or is gone. */
     private void onMigrated(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
         if (!entry.flowInstalled) {
-            install(config, classifier, entry);
+            connections.install(config, classifier, entry);
         }
         if (frame.payloadLength() > 0) {
             if (isRequestStart(entry) && nowNs - entry.migratedAtNs > NANOS_PER_MS) {
@@ -519,7 +467,7 @@ public final class WebSwitch {
         }
         int kind = MigrationTag.kind(frame.ethSource());
         if (entry != null && !entry.vouched && entry.state == State.MIGRATED) {
-            adopt(config, entry, server, frame.ethSource());
+            connections.adopt(config, entry, server, frame.ethSource());
         }
         if (kind == MigrationTag.CONFIRM) {
             onConfirm(config, entry, server);
@@ -569,7 +517,7 @@ public final class WebSwitch {
             int kind,
             long nowNs) {
         if (entry == null) {
-            entry = restore(config, key, server, frame.ethSource(), nowNs);
+            entry = connections.restore(config, key, server, frame.ethSource(), nowNs);
             if (entry == null) {
                 counters.increment(SwitchCounter.DROPPED_TABLE_FULL);
                 return;
@@ -670,7 +618,7 @@ public final class WebSwitch {
         if (entry.awaitsConfirm) {
             counters.increment(SwitchCounter.CONFIRMS_TAKEN);
             entry.awaitsConfirm = false;
-            heads.release(entry);
+            connections.heads().release(entry);
         }
         if (entry.heldBy != ConnectionEntry.NO_SERVER) {
             ServerConfig holder = config.server(entry.heldBy);
@@ -681,30 +629,12 @@ public final class WebSwitch {
         }
     }
 
-    private @Nullable ConnectionEntry restore(RunningConfig config, long key, int server, long tag, long nowNs) {
-        if (!hasRoom()) {
-            return null;
-        }
-        ConnectionEntry entry = new ConnectionEntry(key);
-        entry.state = State.MIGRATED;
-        entry.server = server;
-        entry.tag = tag;
-        entry.ingressDatapath = config.defaultIngress(server);
-        entry.migratedAtNs = nowNs;
-        entry.seenNs = nowNs;
-        entry.vouched = true;
-        connections.put(key, entry);
-        config.load.opened(server);
-        counters.increment(SwitchCounter.CONNECTIONS_RESTORED);
-        return entry;
-    }
-
     // ---- gathering and deciding ------------------------------------------------------------------------------
 
     private void onRequestSegment(
             RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, int kind, long nowNs) {
         if (entry.state == State.MIGRATED) {
-            heads.release(entry);
+            connections.heads().release(entry);
             entry.awaitsConfirm = false;
             entry.acknowledged = false;
             entry.state = State.MOVING;
@@ -736,7 +666,7 @@ public final class WebSwitch {
         if (gather == null) {
             counters.increment(SwitchCounter.DROPPED_HEADS_FULL);
             if (entry.server == ConnectionEntry.NO_SERVER) {
-                connections.remove(entry.key);
+                connections.remove(entry);
             } else {
                 entry.state = State.MIGRATED;
             }
@@ -770,15 +700,15 @@ public final class WebSwitch {
             if (!bounced || entry.acknowledged || !TcpSeq.isBefore(frame.seq(), gather.base())) {
                 return gather;
             }
-            heads.release(entry);
+            connections.heads().release(entry);
             entry.requestSeq = frame.seq();
         }
-        ConnectionEntry oldest = heads.oldest();
-        if (heads.full() && oldest != null && oldest.gather != null) {
+        ConnectionEntry oldest = connections.heads().oldest();
+        if (connections.heads().full() && oldest != null && oldest.gather != null) {
             counters.increment(SwitchCounter.HEADS_EVICTED);
             answer(config, oldest, ErrorResponse.SERVICE_UNAVAILABLE, oldest.gather, nowNs);
         }
-        return heads.full() ? null : heads.open(entry, frame.seq(), nowNs);
+        return connections.heads().full() ? null : connections.heads().open(entry, frame.seq(), nowNs);
     }
 
     private void refuse(RunningConfig config, ConnectionEntry entry, @Nullable ReassemblyBuffer gather, long nowNs) {
@@ -820,11 +750,11 @@ public final class WebSwitch {
         entry.offsetSeq = entry.requestSeq;
         entry.offsetSeqKnown = true;
         if (former != server || !entry.flowInstalled) {
-            install(config, classifier, entry);
+            connections.install(config, classifier, entry);
         }
         // Only now, so that what the client sends next does not meet a silent server.
         if (leaves) {
-            silence(config, entry, former, entry.requestSeq, entry.requestAck);
+            connections.silence(config, entry, former, entry.requestSeq, entry.requestAck);
             entry.silent(former, nowNs);
         }
         entry.notSilent(server);
@@ -842,9 +772,9 @@ public final class WebSwitch {
             entry.resendAtNs = nowNs + CONFIRM_NS;
             entry.resends = 0;
             if (entry.acknowledged) {
-                heads.whole(entry);
+                connections.heads().whole(entry);
             } else {
-                heads.release(entry);
+                connections.heads().release(entry);
             }
         }
         if (!entry.refused) {
@@ -870,7 +800,7 @@ public final class WebSwitch {
         } else {
             counters.increment(SwitchCounter.REQUESTS_MOVED);
             for (int i = 0; i < entry.silentCount(); i++) {
-                if (entry.silentServer(i, nowNs, SILENT_NS) == server) {
+                if (entry.silentServer(i, nowNs, ConnectionTable.SILENT_NS) == server) {
                     counters.increment(SwitchCounter.REQUESTS_SWITCHED_BACK);
                 }
             }
@@ -892,42 +822,6 @@ public final class WebSwitch {
         }
     }
 
-    private void install(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry) {
-        if (classifier.service().requests() == RequestMode.SWITCH) {
-            return;
-        }
-        if (entry.ingressDatapath == 0) {
-            entry.ingressDatapath = config.defaultIngress(entry.server);
-        }
-        output.installConnection(entry.ingressDatapath, entry.key, entry.server);
-        entry.flowInstalled = true;
-        counters.increment(SwitchCounter.FLOWS_INSTALLED);
-    }
-
-    private void removeFlow(ConnectionEntry entry) {
-        if (entry.flowInstalled) {
-            output.removeConnection(entry.ingressDatapath, entry.key);
-            entry.flowInstalled = false;
-            counters.increment(SwitchCounter.FLOWS_REMOVED);
-        }
-    }
-
-    private void silence(RunningConfig config, ConnectionEntry entry, int server, int seq, int ack) {
-        responder.silence(config.config, entry, config.server(server), seq, ack);
-        counters.increment(SwitchCounter.SILENCES_SENT);
-    }
-
-    /** A second silence ends at once what the first one kept for a switch-back. */
-    private void endSilentServers(RunningConfig config, ConnectionEntry entry, int except, long nowNs) {
-        for (int i = 0; i < entry.silentCount(); i++) {
-            int silent = entry.silentServer(i, nowNs, SILENT_NS);
-            if (silent != ConnectionEntry.NO_SERVER && silent != except) {
-                silence(config, entry, silent, entry.requestSeq, entry.requestAck);
-                entry.notSilent(silent);
-            }
-        }
-    }
-
     // ---- the web switch's own answers --------------------------------------------------------------------------
 
     /** Answers what was gathered, or the frame at hand, and closes. */
@@ -939,23 +833,23 @@ public final class WebSwitch {
             long nowNs) {
         entry.answerAck = gather == null ? frame.seq() + frame.seqLength() : receivedEnd(gather);
         entry.answerFinReceived = gather == null ? frame.hasFlag(TcpFlags.FIN) : gather.finished();
-        removeFlow(entry);
+        connections.removeFlow(entry);
         if (entry.server != ConnectionEntry.NO_SERVER) {
             config.load.closed(entry.server);
             if (!entry.refused) {
-                silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
-                silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+                connections.silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+                connections.silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
             }
             entry.server = ConnectionEntry.NO_SERVER;
         }
-        endSilentServers(config, entry, ConnectionEntry.NO_SERVER, nowNs);
+        connections.endSilentServers(config, entry, ConnectionEntry.NO_SERVER, nowNs);
         entry.state = State.ANSWERED;
-        heads.release(entry);
+        connections.heads().release(entry);
         entry.answerSeq = entry.requestAck;
         entry.answerStatus = response.status();
         entry.answerFinAcknowledged = false;
         entry.answeredUntilNs = nowNs + ANSWERED_NS;
-        answered.add(entry);
+        connections.keepAnswered(entry);
         countAnswer(response);
         sendAnswer(config, entry, response);
     }
@@ -1008,7 +902,7 @@ public final class WebSwitch {
             entry.answerFinReceived = true;
         }
         if (entry.answerFinReceived && entry.answerFinAcknowledged) {
-            connections.remove(entry.key);
+            connections.remove(entry);
         }
     }
 
@@ -1041,7 +935,7 @@ public final class WebSwitch {
             return;
         }
         counters.add(SwitchCounter.DROPPED_WAITED_TOO_LONG, waiting.expire(nowNs));
-        sweep(config, nowNs);
+        connections.onTick(config, nowNs);
         int kept = 0;
         for (int i = 0; i < timed.size(); i++) {
             ConnectionEntry entry = timed.get(i);
@@ -1052,29 +946,6 @@ public final class WebSwitch {
             }
         }
         timed.subList(kept, timed.size()).clear();
-        for (ConnectionEntry entry = answered.peek();
-                entry != null && nowNs - entry.answeredUntilNs >= 0;
-                entry = answered.peek()) {
-            forgetAnswered(answered.remove());
-        }
-    }
-
-    /**
-     * Ends connections that no filter will ever end: an entry outlives its flow, but not a filter that has vanished or
-     * forgotten it. A piece of the table at each tick.
-     */
-    private void sweep(RunningConfig config, long nowNs) {
-        for (int i = Math.min(SWEPT_SLOTS, connections.capacity()); i > 0; i--) {
-            sweepSlot = (sweepSlot <= 0 ? connections.capacity() : sweepSlot) - 1;
-            ConnectionEntry entry = connections.slot(sweepSlot);
-            if (entry != null && entry.server != ConnectionEntry.NO_SERVER && !entry.flowInstalled) {
-                boolean reachable = availability != null && availability.reachable(entry.server, nowNs);
-                if (nowNs - entry.seenNs >= (reachable ? FORGOTTEN_NS : VANISHED_NS)) {
-                    counters.increment(SwitchCounter.CONNECTIONS_EXPIRED);
-                    end(config, entry, nowNs);
-                }
-            }
-        }
     }
 
     private boolean stillTimed(RunningConfig config, ConnectionEntry entry, long nowNs) {
@@ -1088,12 +959,6 @@ public final class WebSwitch {
                 return false;
         }
         return false;
-    }
-
-    private void forgetAnswered(ConnectionEntry entry) {
-        if (entry.state == State.ANSWERED && connections.get(entry.key) == entry) {
-            connections.remove(entry.key);
-        }
     }
 
     /** Acknowledges a partial head after 40 ms: a sender limited by Nagle's algorithm waits for that. */
@@ -1130,7 +995,7 @@ public final class WebSwitch {
         if (nowNs - entry.resendAtNs >= 0) {
             if (++entry.resends > MAX_RESENDS) {
                 entry.awaitsConfirm = false;
-                heads.release(entry);
+                connections.heads().release(entry);
                 counters.increment(SwitchCounter.CONFIRMS_MISSED);
                 return false;
             }
@@ -1145,88 +1010,19 @@ public final class WebSwitch {
 
     /** Takes notice that a switch has connected or gone; its flows stay as they are. */
     public void onDatapath(long datapath, boolean connected, long nowNs) {
-        if (connected) {
-            return;
-        }
-        for (int i = connections.capacity() - 1; i >= 0; i--) {
-            ConnectionEntry entry = connections.slot(i);
-            if (entry != null && entry.ingressDatapath == datapath) {
-                entry.flowInstalled = false;
-                entry.seenNs = nowNs;
-            }
+        if (!connected) {
+            connections.onDatapathGone(datapath, nowNs);
         }
     }
 
     /** Takes notice that a connection's flow timed out; the entry stays, because its filter has not ended it. */
     public void onFlowRemoved(long datapath, long connectionKey, long nowNs) {
-        ConnectionEntry entry = connections.get(connectionKey);
-        if (entry != null && entry.ingressDatapath == datapath) {
-            entry.flowInstalled = false;
-            entry.seenNs = nowNs;
-        }
+        connections.onFlowRemoved(datapath, connectionKey, nowNs);
     }
 
     /** Takes notice of a connection flow found in a switch after (re)connecting to it. */
     public void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs) {
-        RunningConfig config = running;
-        if (config == null) {
-            return;
-        }
-        ServerConfig server = serverByMac(config, serverMac);
-        RequestClassifier classifier = config.classifier(ConnectionKey.servicePort(connectionKey));
-        boolean wanted = classifier != null && classifier.service().requests() == RequestMode.GUARD;
-        ConnectionEntry entry = connections.get(connectionKey);
-        if (entry == null && wanted && server != null && !reported(server.index())) {
-            entry = restoreFromFlow(config, connectionKey, server.index(), datapath, nowNs);
-        }
-        if (entry == null || !wanted || entry.server == ConnectionEntry.NO_SERVER) {
-            dropFlow(datapath, connectionKey);
-            onFlowRemoved(datapath, connectionKey, nowNs);
-            return;
-        }
-        boolean right = server != null && entry.server == server.index();
-        if (entry.ingressDatapath != datapath && entry.ingressPort != SwitchOutput.PORT_NORMAL) {
-            if (!right) {
-                dropFlow(datapath, connectionKey);
-            }
-            return;
-        }
-        entry.ingressDatapath = datapath;
-        entry.flowInstalled = true;
-        if (!right && classifier != null) {
-            install(config, classifier, entry);
-        }
-    }
-
-    private static @Nullable ServerConfig serverByMac(RunningConfig config, long mac) {
-        for (ServerConfig server : config.config.servers()) {
-            if (server.mac() == mac) {
-                return server;
-            }
-        }
-        return null;
-    }
-
-    private boolean reported(int server) {
-        return availability != null && availability.reported(server);
-    }
-
-    private @Nullable ConnectionEntry restoreFromFlow(
-            RunningConfig config, long key, int server, long datapath, long nowNs) {
-        int none = TcpOptions.NO_WINDOW_SCALE;
-        ConnectionEntry entry = restore(config, key, server, MigrationTag.of(0, none, none, false), nowNs);
-        if (entry != null) {
-            entry.ingressDatapath = datapath;
-            entry.vouched = false;
-            // Not young: the first report that does not name it ends it.
-            entry.migratedAtNs = nowNs - YOUNG_NS - 1;
-        }
-        return entry;
-    }
-
-    private void dropFlow(long datapath, long key) {
-        output.removeConnection(datapath, key);
-        counters.increment(SwitchCounter.FLOWS_REMOVED);
+        connections.onFlowRead(datapath, connectionKey, serverMac, nowNs);
     }
 
     /**
@@ -1235,116 +1031,17 @@ public final class WebSwitch {
      * @return false when a full report is wanted first: this filter process is new to us
      */
     public boolean onFilterReport(FilterReport report, long nowNs) {
-        RunningConfig config = running;
-        ServerAvailability known = availability;
-        if (config == null || known == null) {
-            return false;
-        }
-        int server = config.config.serverIndex(report.server());
-        if (server < 0 || !known.heard(server, report.boot(), report.full(), nowNs)) {
-            return false;
-        }
-        counters.increment(SwitchCounter.FILTER_REPORTS);
-        for (int i = 0; i < report.endedCount(); i++) {
-            onEnded(config, report.endedKey(i), report.endedSeq(i), server, nowNs);
-        }
-        if (report.full()) {
-            onLive(config, report, server, nowNs);
-        }
-        return true;
-    }
-
-    private void onEnded(RunningConfig config, long key, int requestSeq, int server, long nowNs) {
-        ConnectionEntry entry = connections.get(key);
-        if (entry == null) {
-            return;
-        }
-        boolean same = !entry.offsetSeqKnown || entry.offsetSeq == requestSeq;
-        if (entry.server == server && same) {
-            end(config, entry, nowNs);
-        }
-    }
-
-    private void end(RunningConfig config, ConnectionEntry entry, long nowNs) {
-        config.load.closed(entry.server);
-        forget(config, entry, nowNs);
-    }
-
-    private void forget(RunningConfig config, ConnectionEntry entry, long nowNs) {
-        removeFlow(entry);
-        endSilentServers(config, entry, entry.server, nowNs);
-        heads.release(entry);
-        connections.remove(entry.key);
-        counters.increment(SwitchCounter.CONNECTIONS_ENDED);
-    }
-
-    private void onLive(RunningConfig config, FilterReport report, int server, long nowNs) {
-        LongKeyedTable<Boolean> live = new LongKeyedTable<>();
-        for (int i = 0; i < report.liveCount(); i++) {
-            live.put(report.liveKey(i), Boolean.TRUE);
-            onLiveConnection(config, report, i, server, nowNs);
-        }
-        List<ConnectionEntry> gone = new ArrayList<>();
-        for (int i = connections.capacity() - 1; i >= 0; i--) {
-            ConnectionEntry entry = connections.slot(i);
-            boolean old = entry != null && entry.server == server && nowNs - entry.migratedAtNs > YOUNG_NS;
-            if (entry != null && old && live.get(entry.key) == null) {
-                gone.add(entry);
-            }
-        }
-        for (ConnectionEntry entry : gone) {
-            end(config, entry, nowNs);
-        }
-    }
-
-    private void onLiveConnection(RunningConfig config, FilterReport report, int i, int server, long nowNs) {
-        ConnectionEntry entry = connections.get(report.liveKey(i));
-        if (entry == null) {
-            entry = restore(config, report.liveKey(i), server, report.liveTag(i), nowNs);
-            if (entry == null) {
-                counters.increment(SwitchCounter.DROPPED_TABLE_FULL);
-                return;
-            }
-        } else if (entry.state == State.MIGRATED && !entry.vouched) {
-            adopt(config, entry, server, report.liveTag(i));
-        }
-        if (entry.server == server) {
-            entry.seenNs = nowNs;
-            if (entry.clientMac == 0) {
-                entry.clientMac = report.liveClientMac(i);
-            }
-        }
-    }
-
-    /** Believes the filter that has a connection, whatever the flow that was found says. */
-    private void adopt(RunningConfig config, ConnectionEntry entry, int server, long tag) {
-        boolean elsewhere = entry.server != server;
-        if (elsewhere) {
-            config.load.closed(entry.server);
-            config.load.opened(server);
-            entry.server = server;
-        }
-        entry.tag = tag;
-        entry.vouched = true;
-        RequestClassifier classifier = config.classifier(ConnectionKey.servicePort(entry.key));
-        if (elsewhere && classifier != null) {
-            install(config, classifier, entry);
-        }
+        return connections.onFilterReport(report, nowNs);
     }
 
     /** The number of connections that a server (its index in the configuration) has now. */
     int load(int server) {
-        return running == null ? 0 : running.load.active(server);
+        return connections.load(server);
     }
 
     /** The number of entries of a server, by walking the table: what {@link #load} must always equal. */
     int entriesOf(int server) {
-        int found = 0;
-        for (int i = connections.capacity() - 1; i >= 0; i--) {
-            ConnectionEntry entry = connections.slot(i);
-            found += entry != null && entry.server == server ? 1 : 0;
-        }
-        return found;
+        return connections.entriesOf(server);
     }
 
     /** Reports every counter, and the sizes of the tables. */
@@ -1352,6 +1049,6 @@ public final class WebSwitch {
         counters.report(sink);
         sink.counter("connections", connections.size());
         sink.counter("waiting_segments", waiting.size());
-        sink.counter("gathering_heads", heads.size());
+        sink.counter("gathering_heads", connections.heads().size());
     }
 }
