@@ -220,7 +220,12 @@ public final class WebSwitch {
         return true;
     }
 
+    /** Notes where the client is; a sender with another MAC is believed only if it proved to be the client. */
     private void locate(ConnectionEntry entry, long datapath, int port) {
+        boolean unproved = entry.server != ConnectionEntry.NO_SERVER;
+        if (unproved && entry.clientMac != 0 && entry.clientMac != frame.ethSource()) {
+            return;
+        }
         entry.clientMac = frame.ethSource();
         if (entry.ingressDatapath != datapath) {
             // A flow in another switch stays: the packet may have come through it.
