@@ -49,6 +49,11 @@ final class ConnectionEntry {
     int requestAck;
     int window;
     long migratedAtNs;
+    /** When the web switch last heard anything of the connection. */
+    long seenNs;
+    /** Whether a filter or a decision says that {@link #server} has it, and not just a flow that was found. */
+    boolean vouched;
+
     long lastArrivalNs;
 
     @Nullable
@@ -81,6 +86,7 @@ final class ConnectionEntry {
     int answerAck;
     int answerStatus;
     boolean answerFinAcknowledged;
+    boolean answerFinReceived;
     long answeredUntilNs;
 
     private final int[] silentServer = {NO_SERVER, NO_SERVER, NO_SERVER, NO_SERVER};
@@ -90,13 +96,11 @@ final class ConnectionEntry {
         this.key = key;
     }
 
+    /** Notes that a server is silent now; of more than four the one silent longest is forgotten, and ends by itself. */
     void silent(int server, long nowNs) {
+        notSilent(server);
         int at = 0;
-        for (int i = 0; i < MAX_SILENT; i++) {
-            if (silentServer[i] == server) {
-                at = i;
-                break;
-            }
+        for (int i = 1; i < MAX_SILENT && silentServer[at] != NO_SERVER; i++) {
             if (silentServer[i] == NO_SERVER || silentSinceNs[i] - silentSinceNs[at] < 0) {
                 at = i;
             }

@@ -62,7 +62,13 @@ final class ServerAvailability {
         boot[server] = filterBoot;
         heard[server] = true;
         heardNs[server] = nowNs;
+        synced(nowNs); // now, because a configuration may add a server before anybody asks
         return true;
+    }
+
+    /** Tells whether a server's filter has reported its live connections. */
+    boolean reported(int server) {
+        return heard[server];
     }
 
     /** Notes that a server's TCP refused a connection: others are preferred for a while. */

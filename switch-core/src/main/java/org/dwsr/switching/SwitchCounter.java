@@ -44,6 +44,8 @@ public enum SwitchCounter {
     FILTER_REPORTS,
     CONNECTIONS_RESTORED,
     CONNECTIONS_ENDED,
+    /** Connections that ended although no filter said so: nobody has heard of them for long. */
+    CONNECTIONS_EXPIRED,
     ANSWERED_400,
     ANSWERED_431,
     ANSWERED_503,

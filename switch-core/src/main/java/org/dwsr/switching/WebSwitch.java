@@ -1,7 +1,6 @@
 package org.dwsr.switching;
 
 import java.nio.ByteBuffer;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import org.dwsr.config.DwsrConfig;
@@ -20,7 +19,6 @@ import org.dwsr.packet.TcpOptions;
 import org.dwsr.packet.TcpSeq;
 import org.dwsr.stream.ReassemblyBuffer;
 import org.dwsr.switching.ConnectionEntry.State;
-import org.dwsr.table.LongKeyedTable;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,19 +50,14 @@ public final class WebSwitch {
     private static final int ANSWERED_WINDOW = 1 << 16;
     private static final long ANSWERED_NS = 10_000 * NANOS_PER_MS;
     private static final long HEAD_TIMEOUT_NS = 60_000 * NANOS_PER_MS;
-    private static final long YOUNG_NS = 2_000 * NANOS_PER_MS;
     private static final int MAX_CONNECTIONS = 1 << 20;
-    private static final long SILENT_NS = 15_000 * NANOS_PER_MS;
 
     private final SynCookie synCookie;
     private final SwitchOutput output;
     private final VipResponder responder;
     private final SwitchCounters counters = new SwitchCounters();
-    private final LongKeyedTable<ConnectionEntry> connections = new LongKeyedTable<>();
-    private final GatheringHeads heads;
-    private final int maxConnections;
+    private final ConnectionTable connections;
     private final List<ConnectionEntry> timed = new ArrayList<>();
-    private final ArrayDeque<ConnectionEntry> answered = new ArrayDeque<>();
     private final WaitingSegments waiting = new WaitingSegments();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final ArpFlyweight arp = new ArpFlyweight();
@@ -83,47 +76,20 @@ public final class WebSwitch {
     WebSwitch(SynCookie synCookie, SwitchOutput output, int maxConnections, int maxHeads) {
         this.synCookie = synCookie;
         this.output = output;
-        this.maxConnections = maxConnections;
-        heads = new GatheringHeads(maxHeads);
         responder = new VipResponder(output);
+        connections = new ConnectionTable(output, responder, counters, maxConnections, maxHeads);
     }
 
     /** Takes a (valid) configuration; connections of servers that are still in it stay. */
     public void configure(DwsrConfig config, long nowNs) {
-        RunningConfig before = running;
         RunningConfig next = new RunningConfig(config);
         ServerAvailability known = availability == null
                 ? new ServerAvailability(config, nowNs)
                 : new ServerAvailability(config, availability);
-        if (before != null) {
-            renumber(before.config, next);
-        }
+        connections.configure(next, known, nowNs);
         running = next;
         availability = known;
         choice = new ServerChoice(next, known);
-    }
-
-    private void renumber(DwsrConfig before, RunningConfig next) {
-        int[] indexes = new int[before.servers().size()];
-        for (ServerConfig server : before.servers()) {
-            indexes[server.index()] = next.config.serverIndex(server.name());
-        }
-        int free = connections.freeSlot();
-        for (int i = free + connections.capacity() - 1; i > free; i--) {
-            ConnectionEntry entry = connections.slot(i);
-            if (entry == null) {
-                continue;
-            }
-            boolean hadServer = entry.server != ConnectionEntry.NO_SERVER;
-            entry.renumberServers(indexes);
-            if (entry.server != ConnectionEntry.NO_SERVER) {
-                next.load.opened(entry.server);
-            } else if (hadServer) {
-                removeFlow(entry);
-                heads.release(entry);
-                connections.remove(entry.key);
-            }
-        }
     }
 
     // ---- packets ---------------------------------------------------------------------------------------------
@@ -198,7 +164,7 @@ public final class WebSwitch {
         }
         long key = ConnectionKey.of(frame.ipSource(), frame.sourcePort(), frame.destinationPort());
         if (server != RunningConfig.NO_SERVER) {
-            onBounce(config, classifier, key, server, tagged, datapath, nowNs);
+            onBounce(config, classifier, key, server, tagged, nowNs);
         } else if (tagged) {
             counters.increment(SwitchCounter.DROPPED_FORGED_TAG);
         } else {
@@ -254,7 +220,12 @@ public final class WebSwitch {
         return true;
     }
 
+    /** Notes where the client is; a sender with another MAC is believed only if it proved to be the client. */
     private void locate(ConnectionEntry entry, long datapath, int port) {
+        boolean unproved = entry.server != ConnectionEntry.NO_SERVER;
+        if (unproved && entry.clientMac != 0 && entry.clientMac != frame.ethSource()) {
+            return;
+        }
         entry.clientMac = frame.ethSource();
         if (entry.ingressDatapath != datapath) {
             // A flow in another switch stays: the packet may have come through it.
@@ -281,8 +252,7 @@ public final class WebSwitch {
         if (entry != null && entry.server != ConnectionEntry.NO_SERVER) {
             forward(config, entry);
         } else if (entry != null && frame.seq() == nextExpected(entry)) {
-            heads.release(entry);
-            connections.remove(entry.key);
+            connections.remove(entry);
             counters.increment(SwitchCounter.CLIENT_RESETS);
         } else {
             counters.increment(SwitchCounter.DROPPED_RESET);
@@ -344,15 +314,7 @@ public final class WebSwitch {
     }
 
     private @Nullable ConnectionEntry open(long key, long datapath, int port) {
-        return hasRoom() ? opened(key, datapath, port) : null;
-    }
-
-    /** Whether one more entry fits; one that was answered gives way, because nothing but courtesy keeps it. */
-    private boolean hasRoom() {
-        while (connections.size() >= maxConnections && !answered.isEmpty()) {
-            forgetAnswered(answered.remove());
-        }
-        return connections.size() < maxConnections;
+        return connections.hasRoom() ? opened(key, datapath, port) : null;
     }
 
     private ConnectionEntry opened(long key, long datapath, int port) {
@@ -363,7 +325,7 @@ public final class WebSwitch {
         entry.firstSeq = frame.seq();
         entry.firstSeqKnown = true;
         locate(entry, datapath, port);
-        connections.put(key, entry);
+        connections.put(entry);
         return entry;
     }
 
@@ -391,6 +353,7 @@ public final class WebSwitch {
             return;
         }
         locate(entry, datapath, port);
+        entry.seenNs = nowNs;
         switch (entry.state) {
             case GATHERING:
                 onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
@@ -430,21 +393,25 @@ public final class WebSwitch {
         if (formerServer != ConnectionEntry.NO_SERVER) {
             config.load.closed(formerServer);
         }
-        heads.release(old);
+        connections.heads().release(old);
         ConnectionEntry entry = opened(old.key, datapath, port);
         entry.flowInstalled = old.flowInstalled && old.ingressDatapath == datapath;
+        if (!old.firstSeqKnown && formerServer != ConnectionEntry.NO_SERVER) {
+            // Restored: this may be the first request once more, and the filter that has it knows a duplicate.
+            entry.silent(formerServer, nowNs);
+        }
         onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
         if (formerServer != ConnectionEntry.NO_SERVER && formerServer != entry.server) {
-            silence(config, old, formerServer, old.requestSeq, old.requestAck);
-            silence(config, old, formerServer, old.requestSeq, old.requestAck);
+            connections.silence(config, old, formerServer, old.requestSeq, old.requestAck);
+            connections.silence(config, old, formerServer, old.requestSeq, old.requestAck);
         }
-        endSilentServers(config, old, entry.server, nowNs);
+        connections.endSilentServers(config, old, entry.server, nowNs);
     }
 
     /** A packet that came here although its connection has a server: the flow was not live yet, or is gone. */
     private void onMigrated(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
         if (!entry.flowInstalled) {
-            install(config, classifier, entry);
+            connections.install(config, classifier, entry);
         }
         if (frame.payloadLength() > 0) {
             if (isRequestStart(entry) && nowNs - entry.migratedAtNs > NANOS_PER_MS) {
@@ -494,19 +461,19 @@ public final class WebSwitch {
     // ---- from a filter ---------------------------------------------------------------------------------------
 
     private void onBounce(
-            RunningConfig config,
-            RequestClassifier classifier,
-            long key,
-            int server,
-            boolean tagged,
-            long datapath,
-            long nowNs) {
+            RunningConfig config, RequestClassifier classifier, long key, int server, boolean tagged, long nowNs) {
         ConnectionEntry entry = connections.get(key);
+        if (entry != null) {
+            entry.seenNs = nowNs;
+        }
         if (!tagged) {
-            onUntaggedBounce(config, classifier, key, entry, server, datapath, nowNs);
+            onUntaggedBounce(config, classifier, key, entry, server, nowNs);
             return;
         }
         int kind = MigrationTag.kind(frame.ethSource());
+        if (entry != null && !entry.vouched && entry.state == State.MIGRATED) {
+            connections.adopt(config, entry, server, frame.ethSource());
+        }
         if (kind == MigrationTag.CONFIRM) {
             onConfirm(config, entry, server);
         } else if (kind == MigrationTag.MOVED || kind == MigrationTag.HELD || kind == MigrationTag.REFUSED) {
@@ -523,11 +490,10 @@ public final class WebSwitch {
             long key,
             @Nullable ConnectionEntry entry,
             int server,
-            long datapath,
             long nowNs) {
-        boolean located = entry != null && entry.ingressPort != SwitchOutput.PORT_NORMAL;
-        long clientDatapath = located && entry != null ? entry.ingressDatapath : datapath;
-        int clientPort = located && entry != null ? entry.ingressPort : SwitchOutput.PORT_NORMAL;
+        // A bounce does not tell where the client is attached; its flow is there, not at the server's switch.
+        long clientDatapath = entry != null ? entry.ingressDatapath : config.defaultIngress(server);
+        int clientPort = entry != null ? entry.ingressPort : SwitchOutput.PORT_NORMAL;
         if (frame.hasFlag(TcpFlags.SYN)) {
             onSyn(config, key, clientDatapath, clientPort, nowNs);
         } else if (!frame.hasFlag(TcpFlags.ACK)) {
@@ -556,7 +522,7 @@ public final class WebSwitch {
             int kind,
             long nowNs) {
         if (entry == null) {
-            entry = restore(config, key, server, frame.ethSource(), nowNs);
+            entry = connections.restore(config, key, server, frame.ethSource(), nowNs);
             if (entry == null) {
                 counters.increment(SwitchCounter.DROPPED_TABLE_FULL);
                 return;
@@ -657,7 +623,7 @@ public final class WebSwitch {
         if (entry.awaitsConfirm) {
             counters.increment(SwitchCounter.CONFIRMS_TAKEN);
             entry.awaitsConfirm = false;
-            heads.release(entry);
+            connections.heads().release(entry);
         }
         if (entry.heldBy != ConnectionEntry.NO_SERVER) {
             ServerConfig holder = config.server(entry.heldBy);
@@ -668,28 +634,12 @@ public final class WebSwitch {
         }
     }
 
-    private @Nullable ConnectionEntry restore(RunningConfig config, long key, int server, long tag, long nowNs) {
-        if (!hasRoom()) {
-            return null;
-        }
-        ConnectionEntry entry = new ConnectionEntry(key);
-        entry.state = State.MIGRATED;
-        entry.server = server;
-        entry.tag = tag;
-        entry.ingressDatapath = config.defaultIngress(server);
-        entry.migratedAtNs = nowNs;
-        connections.put(key, entry);
-        config.load.opened(server);
-        counters.increment(SwitchCounter.CONNECTIONS_RESTORED);
-        return entry;
-    }
-
     // ---- gathering and deciding ------------------------------------------------------------------------------
 
     private void onRequestSegment(
             RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, int kind, long nowNs) {
         if (entry.state == State.MIGRATED) {
-            heads.release(entry);
+            connections.heads().release(entry);
             entry.awaitsConfirm = false;
             entry.acknowledged = false;
             entry.state = State.MOVING;
@@ -708,7 +658,7 @@ public final class WebSwitch {
                 return;
             }
             if (parsed == RequestHead.REFUSED) {
-                refuse(config, entry, frame.seq() + frame.seqLength(), nowNs);
+                refuse(config, entry, null, nowNs);
                 return;
             }
         }
@@ -721,7 +671,7 @@ public final class WebSwitch {
         if (gather == null) {
             counters.increment(SwitchCounter.DROPPED_HEADS_FULL);
             if (entry.server == ConnectionEntry.NO_SERVER) {
-                connections.remove(entry.key);
+                connections.remove(entry);
             } else {
                 entry.state = State.MIGRATED;
             }
@@ -739,10 +689,10 @@ public final class WebSwitch {
         if (parsed > 0) {
             decide(config, classifier, entry, keptKind, gather, nowNs);
         } else if (parsed == RequestHead.REFUSED) {
-            refuse(config, entry, receivedEnd(gather), nowNs);
+            refuse(config, entry, gather, nowNs);
         } else if (gather.finished()) {
             counters.increment(SwitchCounter.HEADS_CUT_SHORT);
-            answer(config, entry, ErrorResponse.BAD_REQUEST, receivedEnd(gather), nowNs);
+            answer(config, entry, ErrorResponse.BAD_REQUEST, gather, nowNs);
         }
     }
 
@@ -755,20 +705,20 @@ public final class WebSwitch {
             if (!bounced || entry.acknowledged || !TcpSeq.isBefore(frame.seq(), gather.base())) {
                 return gather;
             }
-            heads.release(entry);
+            connections.heads().release(entry);
             entry.requestSeq = frame.seq();
         }
-        ConnectionEntry oldest = heads.oldest();
-        if (heads.full() && oldest != null && oldest.gather != null) {
+        ConnectionEntry oldest = connections.heads().oldest();
+        if (connections.heads().full() && oldest != null && oldest.gather != null) {
             counters.increment(SwitchCounter.HEADS_EVICTED);
-            answer(config, oldest, ErrorResponse.SERVICE_UNAVAILABLE, receivedEnd(oldest.gather), nowNs);
+            answer(config, oldest, ErrorResponse.SERVICE_UNAVAILABLE, oldest.gather, nowNs);
         }
-        return heads.full() ? null : heads.open(entry, frame.seq(), nowNs);
+        return connections.heads().full() ? null : connections.heads().open(entry, frame.seq(), nowNs);
     }
 
-    private void refuse(RunningConfig config, ConnectionEntry entry, int receivedSeq, long nowNs) {
+    private void refuse(RunningConfig config, ConnectionEntry entry, @Nullable ReassemblyBuffer gather, long nowNs) {
         counters.refused(head.refusal());
-        answer(config, entry, ErrorResponse.to(head.refusal()), receivedSeq, nowNs);
+        answer(config, entry, ErrorResponse.to(head.refusal()), gather, nowNs);
     }
 
     /** Paper figure 2, step 4, and figure 5, step 23: which server, then on with it. */
@@ -787,8 +737,7 @@ public final class WebSwitch {
         int contentType = classifier.contentType(bytes, head);
         int server = servers.choose(entry, classifier, bytes, head, contentType, nowNs);
         if (server == ServerChoice.NONE) {
-            int received = gather == null ? frame.seq() + frame.seqLength() : receivedEnd(gather);
-            answer(config, entry, ErrorResponse.SERVICE_UNAVAILABLE, received, nowNs);
+            answer(config, entry, ErrorResponse.SERVICE_UNAVAILABLE, gather, nowNs);
             return;
         }
         if (servers.byCookie()) {
@@ -801,14 +750,16 @@ public final class WebSwitch {
         entry.server = server;
         entry.state = State.MIGRATED;
         entry.migratedAtNs = nowNs;
+        entry.seenNs = nowNs;
+        entry.vouched = true;
         entry.offsetSeq = entry.requestSeq;
         entry.offsetSeqKnown = true;
         if (former != server || !entry.flowInstalled) {
-            install(config, classifier, entry);
+            connections.install(config, classifier, entry);
         }
         // Only now, so that what the client sends next does not meet a silent server.
         if (leaves) {
-            silence(config, entry, former, entry.requestSeq, entry.requestAck);
+            connections.silence(config, entry, former, entry.requestSeq, entry.requestAck);
             entry.silent(former, nowNs);
         }
         entry.notSilent(server);
@@ -826,9 +777,9 @@ public final class WebSwitch {
             entry.resendAtNs = nowNs + CONFIRM_NS;
             entry.resends = 0;
             if (entry.acknowledged) {
-                heads.whole(entry);
+                connections.heads().whole(entry);
             } else {
-                heads.release(entry);
+                connections.heads().release(entry);
             }
         }
         if (!entry.refused) {
@@ -854,7 +805,7 @@ public final class WebSwitch {
         } else {
             counters.increment(SwitchCounter.REQUESTS_MOVED);
             for (int i = 0; i < entry.silentCount(); i++) {
-                if (entry.silentServer(i, nowNs, SILENT_NS) == server) {
+                if (entry.silentServer(i, nowNs, ConnectionTable.SILENT_NS) == server) {
                     counters.increment(SwitchCounter.REQUESTS_SWITCHED_BACK);
                 }
             }
@@ -876,64 +827,34 @@ public final class WebSwitch {
         }
     }
 
-    private void install(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry) {
-        if (classifier.service().requests() == RequestMode.SWITCH) {
-            return;
-        }
-        if (entry.ingressDatapath == 0) {
-            entry.ingressDatapath = config.defaultIngress(entry.server);
-        }
-        output.installConnection(entry.ingressDatapath, entry.key, entry.server);
-        entry.flowInstalled = true;
-        counters.increment(SwitchCounter.FLOWS_INSTALLED);
-    }
-
-    private void removeFlow(ConnectionEntry entry) {
-        if (entry.flowInstalled) {
-            output.removeConnection(entry.ingressDatapath, entry.key);
-            entry.flowInstalled = false;
-            counters.increment(SwitchCounter.FLOWS_REMOVED);
-        }
-    }
-
-    private void silence(RunningConfig config, ConnectionEntry entry, int server, int seq, int ack) {
-        responder.silence(config.config, entry, config.server(server), seq, ack);
-        counters.increment(SwitchCounter.SILENCES_SENT);
-    }
-
-    /** A second silence ends at once what the first one kept for a switch-back. */
-    private void endSilentServers(RunningConfig config, ConnectionEntry entry, int except, long nowNs) {
-        for (int i = 0; i < entry.silentCount(); i++) {
-            int silent = entry.silentServer(i, nowNs, SILENT_NS);
-            if (silent != ConnectionEntry.NO_SERVER && silent != except) {
-                silence(config, entry, silent, entry.requestSeq, entry.requestAck);
-                entry.notSilent(silent);
-            }
-        }
-    }
-
     // ---- the web switch's own answers --------------------------------------------------------------------------
 
+    /** Answers what was gathered, or the frame at hand, and closes. */
     private void answer(
-            RunningConfig config, ConnectionEntry entry, ErrorResponse response, int receivedSeq, long nowNs) {
-        removeFlow(entry);
+            RunningConfig config,
+            ConnectionEntry entry,
+            ErrorResponse response,
+            @Nullable ReassemblyBuffer gather,
+            long nowNs) {
+        entry.answerAck = gather == null ? frame.seq() + frame.seqLength() : receivedEnd(gather);
+        entry.answerFinReceived = gather == null ? frame.hasFlag(TcpFlags.FIN) : gather.finished();
+        connections.removeFlow(entry);
         if (entry.server != ConnectionEntry.NO_SERVER) {
             config.load.closed(entry.server);
             if (!entry.refused) {
-                silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
-                silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+                connections.silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
+                connections.silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
             }
             entry.server = ConnectionEntry.NO_SERVER;
         }
-        endSilentServers(config, entry, ConnectionEntry.NO_SERVER, nowNs);
+        connections.endSilentServers(config, entry, ConnectionEntry.NO_SERVER, nowNs);
         entry.state = State.ANSWERED;
-        heads.release(entry);
+        connections.heads().release(entry);
         entry.answerSeq = entry.requestAck;
-        entry.answerAck = receivedSeq;
         entry.answerStatus = response.status();
         entry.answerFinAcknowledged = false;
         entry.answeredUntilNs = nowNs + ANSWERED_NS;
-        answered.add(entry);
+        connections.keepAnswered(entry);
         countAnswer(response);
         sendAnswer(config, entry, response);
     }
@@ -982,9 +903,11 @@ public final class WebSwitch {
                 sendAnswer(config, entry, response);
             }
         }
-        boolean closed = frame.hasFlag(TcpFlags.FIN) && entry.answerAck == received;
-        if (closed && entry.answerFinAcknowledged) {
-            connections.remove(entry.key);
+        if (frame.hasFlag(TcpFlags.FIN) && entry.answerAck == received) {
+            entry.answerFinReceived = true;
+        }
+        if (entry.answerFinReceived && entry.answerFinAcknowledged) {
+            connections.remove(entry);
         }
     }
 
@@ -1017,6 +940,7 @@ public final class WebSwitch {
             return;
         }
         counters.add(SwitchCounter.DROPPED_WAITED_TOO_LONG, waiting.expire(nowNs));
+        connections.onTick(config, nowNs);
         int kept = 0;
         for (int i = 0; i < timed.size(); i++) {
             ConnectionEntry entry = timed.get(i);
@@ -1027,11 +951,6 @@ public final class WebSwitch {
             }
         }
         timed.subList(kept, timed.size()).clear();
-        for (ConnectionEntry entry = answered.peek();
-                entry != null && nowNs - entry.answeredUntilNs >= 0;
-                entry = answered.peek()) {
-            forgetAnswered(answered.remove());
-        }
     }
 
     private boolean stillTimed(RunningConfig config, ConnectionEntry entry, long nowNs) {
@@ -1047,12 +966,6 @@ public final class WebSwitch {
         return false;
     }
 
-    private void forgetAnswered(ConnectionEntry entry) {
-        if (entry.state == State.ANSWERED && connections.get(entry.key) == entry) {
-            connections.remove(entry.key);
-        }
-    }
-
     /** Acknowledges a partial head after 40 ms: a sender limited by Nagle's algorithm waits for that. */
     private boolean gatherTimer(RunningConfig config, ConnectionEntry entry, long nowNs) {
         ReassemblyBuffer gather = entry.gather;
@@ -1060,7 +973,7 @@ public final class WebSwitch {
             return false;
         }
         if (nowNs - entry.gatheringSinceNs >= HEAD_TIMEOUT_NS) {
-            answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, receivedEnd(gather), nowNs);
+            answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, gather, nowNs);
             return false;
         }
         boolean due = nowNs - entry.lastArrivalNs >= PARTIAL_HEAD_NS && gather.length() > 0;
@@ -1087,7 +1000,7 @@ public final class WebSwitch {
         if (nowNs - entry.resendAtNs >= 0) {
             if (++entry.resends > MAX_RESENDS) {
                 entry.awaitsConfirm = false;
-                heads.release(entry);
+                connections.heads().release(entry);
                 counters.increment(SwitchCounter.CONFIRMS_MISSED);
                 return false;
             }
@@ -1102,50 +1015,19 @@ public final class WebSwitch {
 
     /** Takes notice that a switch has connected or gone; its flows stay as they are. */
     public void onDatapath(long datapath, boolean connected, long nowNs) {
-        if (connected) {
-            return;
-        }
-        for (int i = connections.capacity() - 1; i >= 0; i--) {
-            ConnectionEntry entry = connections.slot(i);
-            if (entry != null && entry.ingressDatapath == datapath) {
-                entry.flowInstalled = false;
-            }
+        if (!connected) {
+            connections.onDatapathGone(datapath, nowNs);
         }
     }
 
     /** Takes notice that a connection's flow timed out; the entry stays, because its filter has not ended it. */
     public void onFlowRemoved(long datapath, long connectionKey, long nowNs) {
-        ConnectionEntry entry = connections.get(connectionKey);
-        if (entry != null && entry.ingressDatapath == datapath) {
-            entry.flowInstalled = false;
-        }
+        connections.onFlowRemoved(datapath, connectionKey, nowNs);
     }
 
     /** Takes notice of a connection flow found in a switch after (re)connecting to it. */
     public void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs) {
-        RunningConfig config = running;
-        if (config == null) {
-            return;
-        }
-        ConnectionEntry entry = connections.get(connectionKey);
-        if (entry == null) {
-            for (ServerConfig server : config.config.servers()) {
-                if (server.mac() == serverMac) {
-                    entry = restore(
-                            config,
-                            connectionKey,
-                            server.index(),
-                            MigrationTag.of(0, TcpOptions.NO_WINDOW_SCALE, TcpOptions.NO_WINDOW_SCALE, false),
-                            nowNs);
-                }
-            }
-        }
-        if (entry != null) {
-            boolean right = entry.server != ConnectionEntry.NO_SERVER
-                    && config.server(entry.server).mac() == serverMac;
-            entry.ingressDatapath = datapath;
-            entry.flowInstalled = right;
-        }
+        connections.onFlowRead(datapath, connectionKey, serverMac, nowNs);
     }
 
     /**
@@ -1154,77 +1036,17 @@ public final class WebSwitch {
      * @return false when a full report is wanted first: this filter process is new to us
      */
     public boolean onFilterReport(FilterReport report, long nowNs) {
-        RunningConfig config = running;
-        ServerAvailability known = availability;
-        if (config == null || known == null) {
-            return false;
-        }
-        int server = config.config.serverIndex(report.server());
-        if (server < 0 || !known.heard(server, report.boot(), report.full(), nowNs)) {
-            return false;
-        }
-        counters.increment(SwitchCounter.FILTER_REPORTS);
-        for (int i = 0; i < report.endedCount(); i++) {
-            onEnded(config, report.endedKey(i), report.endedSeq(i), server, nowNs);
-        }
-        if (report.full()) {
-            onLive(config, report, server, nowNs);
-        }
-        return true;
-    }
-
-    private void onEnded(RunningConfig config, long key, int requestSeq, int server, long nowNs) {
-        ConnectionEntry entry = connections.get(key);
-        if (entry == null) {
-            return;
-        }
-        boolean same = !entry.offsetSeqKnown || entry.offsetSeq == requestSeq;
-        if (entry.server == server && same) {
-            end(config, entry, nowNs);
-        }
-    }
-
-    private void end(RunningConfig config, ConnectionEntry entry, long nowNs) {
-        removeFlow(entry);
-        config.load.closed(entry.server);
-        endSilentServers(config, entry, entry.server, nowNs);
-        heads.release(entry);
-        connections.remove(entry.key);
-        counters.increment(SwitchCounter.CONNECTIONS_ENDED);
-    }
-
-    private void onLive(RunningConfig config, FilterReport report, int server, long nowNs) {
-        LongKeyedTable<Boolean> live = new LongKeyedTable<>();
-        for (int i = 0; i < report.liveCount(); i++) {
-            long key = report.liveKey(i);
-            live.put(key, Boolean.TRUE);
-            ConnectionEntry entry = connections.get(key);
-            if (entry == null) {
-                entry = restore(config, key, server, report.liveTag(i), nowNs);
-            } else if (entry.server == server && entry.clientMac == 0) {
-                entry.tag = report.liveTag(i);
-            }
-            if (entry != null && entry.clientMac == 0) {
-                entry.clientMac = report.liveClientMac(i);
-            }
-        }
-        int free = connections.freeSlot();
-        for (int i = free + connections.capacity() - 1; i > free; i--) {
-            ConnectionEntry entry = connections.slot(i);
-            boolean gone = entry != null
-                    && entry.server == server
-                    && entry.state == State.MIGRATED
-                    && nowNs - entry.migratedAtNs > YOUNG_NS
-                    && live.get(entry.key) == null;
-            if (gone && entry != null) {
-                end(config, entry, nowNs);
-            }
-        }
+        return connections.onFilterReport(report, nowNs);
     }
 
     /** The number of connections that a server (its index in the configuration) has now. */
     int load(int server) {
-        return running == null ? 0 : running.load.active(server);
+        return connections.load(server);
+    }
+
+    /** The number of entries of a server, by walking the table: what {@link #load} must always equal. */
+    int entriesOf(int server) {
+        return connections.entriesOf(server);
     }
 
     /** Reports every counter, and the sizes of the tables. */
@@ -1232,6 +1054,6 @@ public final class WebSwitch {
         counters.report(sink);
         sink.counter("connections", connections.size());
         sink.counter("waiting_segments", waiting.size());
-        sink.counter("gathering_heads", heads.size());
+        sink.counter("gathering_heads", connections.heads().size());
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -53,11 +54,13 @@ final class SwitchLab implements SwitchOutput {
     long lastTag;
 
     private final Map<Integer, LabClient> clients = new LinkedHashMap<>();
+    private final Map<String, Long> keys = new HashMap<>();
     private final List<String> outputs = new ArrayList<>();
     private final Map<String, Long> counted = new LinkedHashMap<>();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final TcpOptions options = new TcpOptions();
     private DwsrConfig config;
+    private long reportedNs = nowNs;
 
     /** The example configuration: images (018) on s1 and s2, app (020) on s3 and s4; all filters have reported. */
     SwitchLab() {
@@ -120,26 +123,29 @@ final class SwitchLab implements SwitchOutput {
         return config.servers().get(config.serverIndex(name));
     }
 
-    /** Lets time pass in ticks of 5 ms, with filters that go on reporting. */
+    /** Lets time pass in ticks of 5 ms, with filters that go on reporting every second. */
     void pass(long milliseconds) {
-        passSilently(milliseconds, 1_000);
-    }
-
-    /** Lets time pass in ticks of 5 ms; no filter reports. */
-    void passWithoutReports(long milliseconds) {
-        passSilently(milliseconds, Long.MAX_VALUE);
-    }
-
-    private void passSilently(long milliseconds, long reportEveryMs) {
         for (long at = 5; at <= milliseconds; at += 5) {
-            nowNs += 5 * MS;
-            webSwitch.onTick(nowNs);
-            if (at % reportEveryMs == 0) {
+            tick();
+            if (nowNs - reportedNs >= 1_000 * MS) {
+                reportedNs = nowNs;
                 for (ServerConfig server : config.servers()) {
                     report(server.name()).send();
                 }
             }
         }
+    }
+
+    /** Lets time pass in ticks of 5 ms; no filter reports. */
+    void passWithoutReports(long milliseconds) {
+        for (long at = 5; at <= milliseconds; at += 5) {
+            tick();
+        }
+    }
+
+    private void tick() {
+        nowNs += 5 * MS;
+        webSwitch.onTick(nowNs);
     }
 
     /** Lets hours pass in ticks of one second, with filters that go on reporting or without. */
@@ -214,6 +220,11 @@ final class SwitchLab implements SwitchOutput {
         return values;
     }
 
+    /** The connection of the last segment toward a filter that was told with these words. */
+    long lastKey(String decision) {
+        return keys.getOrDefault(decision, 0L);
+    }
+
     // ---- SwitchOutput ------------------------------------------------------------------------------------------
 
     @Override
@@ -247,7 +258,9 @@ final class SwitchLab implements SwitchOutput {
                     && one.mac() == frame.ethDestination();
             server = there ? one.name() : server;
         }
-        return server + " " + source(client, frame.ethSource()) + segment(client, false);
+        String decision = server + " " + source(client, frame.ethSource()) + segment(client, false);
+        keys.put(decision, client.key());
+        return decision;
     }
 
     private String source(LabClient client, long mac) {

@@ -106,6 +106,22 @@ class WebSwitchMigratedTest {
     }
 
     @Nested
+    class Stranger {
+        @Test
+        void shouldChangeNothingWhenAnotherClientSendsToTheVmacInItsName() {
+            c1.data(END, "GET /x").at(2, 9).ethSource(0x0200_0000_9999L).send();
+            assertThat(lab.counters()).containsExactly("+segments_forwarded");
+            c1.data(END, "nonsense\r\n\r\n")
+                    .ack(101)
+                    .bouncedBy("s1", MigrationTag.MOVED)
+                    .send();
+
+            assertThat(lab.decisions())
+                    .contains("unflow c1", SwitchLab.answer(c1, ErrorResponse.BAD_REQUEST, 101, END + 12));
+        }
+    }
+
+    @Nested
     class UntaggedBounce {
         @Test
         void shouldForwardWhenAnotherServerBounces() {
