@@ -1005,7 +1005,8 @@ public final class FilterCore implements PacketCore {
         if (full) {
             responses.pin(c);
         }
-        boolean complete = responses.read(known, classifier, c, held.bytes(), 0, held.length());
+        int from = TcpSeq.distance(held.base(), c.responseNext);
+        boolean complete = responses.read(known, classifier, c, held.bytes(), from, held.length() - from);
         if (complete || held.finished()) {
             flushResponse(known, c);
         }

@@ -349,6 +349,18 @@ class FilterCoreGuardTest {
         }
 
         @Test
+        void shouldReadInterimResponseOnceWhenFinalHeadBehindItIsCut() {
+            String all = "HTTP/1.1 103 E\r\n\r\n" + OK;
+            f.active(GET);
+            f.in(Packet.kernel(f.r(1), c2, all.substring(0, 5)));
+            f.in(Packet.kernel(f.r(6), c2, all.substring(5, 25)));
+            assertThat(f.in(Packet.kernel(f.r(26), c2, all.substring(25))))
+                    .containsExactly(Packet.toClient(f.w(1), c2, ACK | PSH, all));
+            Packet moving = Packet.client(c2, f.w(next(all)), ELSEWHERE);
+            assertThat(f.in(moving)).endsWith(moving.bouncedTagged());
+        }
+
+        @Test
         void shouldPassWhatIsBeforeAPartialHead() {
             f.active(GET + GET);
             int c3 = f.c(next(GET, GET));
