@@ -1202,6 +1202,8 @@ public final class FilterCore implements PacketCore {
                 && !c.wantsMove
                 && held.length() > 0
                 && c.outstanding < FilterConnection.MAX_OUTSTANDING
+                // An acknowledgment covers all before it, and of that only the server's TCP may be the judge.
+                && TcpSeq.isAtOrAfter(c.kernelAck - c.inOffset, held.base())
                 && nowNs - c.heldAtNs >= PARTIAL_HEAD_NS
                 && c.resendAtNs != c.heldAtNs;
         if (due && held != null) {
