@@ -31,16 +31,23 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  *            | tagged request               | client segment          | RST tagged silence | server's segment
  *  ----------+------------------------------+-------------------------+--------------------+-----------------
- *  unknown   | REBUILDING                   | SYN: bounce; payload:   | -                  | drop, reset it
- *            |                              | wait 5 ms, bounce       |                    |
- *  REBUILDING| new fresh: anew; else gather | gather                  | end                | SYN-ACK: ACTIVE
+ *  unknown   | REBUILDING                   | payload: wait 5 ms,     | -                  | drop, reset it
+ *            |                              | bounce; else drop       |                    |
+ *  REBUILDING| new fresh: anew; else gather | gather; RST: ENDED      | end                | SYN-ACK: ACTIVE
  *            |                              |                         |                    | RST: bounce as refused
+ *            |                              |                         |                    | else: clear old socket
  *  ACTIVE    | new fresh: anew; else as     | guard: pass, hold or    | SILENT             | masquerade, rename
- *            | client segment               | bounce (BOUNCED)        |                    |
- *  BOUNCED   | ACTIVE (reuse) or REBUILDING | bounce                  | SILENT             | swallow; FIN: note
- *  SILENT    | ACTIVE (reuse) or REBUILDING | payload: bounce         | end                | swallow; FIN: end
- *  ENDED     | REBUILDING                   | pass                    | end                | pass
+ *            | client segment               | bounce (BOUNCED)        |                    | last FIN, RST: ENDED
+ *  BOUNCED   | ACTIVE (reuse) or REBUILDING | request, ACK, FIN:      | SILENT             | swallow; FIN: reset it
+ *            |                              | bounce tagged; payload  |                    |
+ *            |                              | behind: wait, bounce    |                    |
+ *  SILENT    | ACTIVE (reuse) or REBUILDING | payload: wait 5 ms,     | end                | swallow; FIN: end
+ *            |                              | bounce; ACK: absorb     |                    |
+ *  ENDED     | fresh known: drop; else      | pass; after RST: drop   | end                | pass; after RST: reset
+ *            | REBUILDING                   |                         |                    |
  * </pre>
+ *
+ * <p>In every state an untagged SYN is bounced and changes nothing but what is remembered of it.
  */
 public final class FilterCore implements PacketCore {
     private static final long NANOS_PER_MS = 1_000_000L;
@@ -104,10 +111,14 @@ public final class FilterCore implements PacketCore {
     @Override
     public int onNetworkFrame(ByteBuffer buf, int offset, int length, boolean partialChecksum, long nowNs) {
         FrameFlyweight.Kind kind = frame.wrap(buf, offset, length, partialChecksum);
+        FilterSettings known = settings;
+        if (kind == FrameFlyweight.Kind.FRAGMENT && known != null && frame.ipDestination() == known.config.vip()) {
+            // Its numbers cannot be masqueraded, so the server must not see it.
+            return drop(FilterCounter.DROPPED_FRAGMENT);
+        }
         if (kind != FrameFlyweight.Kind.TCP) {
             return FORWARD;
         }
-        FilterSettings known = settings;
         if (known == null) {
             counters.increment(FilterCounter.DROPPED_UNCONFIGURED);
             return DROP;
@@ -394,6 +405,8 @@ public final class FilterCore implements PacketCore {
                 becomeSilent(c, nowNs);
                 break;
             case BOUNCED:
+                // What waited behind the bounced request is now known to belong to another server.
+                early.release(c.key, bounceEarly);
                 becomeSilent(c, nowNs);
                 break;
             case SILENT:
@@ -504,7 +517,8 @@ public final class FilterCore implements PacketCore {
      * Before the web switch has answered a bounce everything goes there; afterwards only what it must still see.
      *
      * <p>Only the request's first segment bears the tag. By the time a later one arrives the web switch may have sent
-     * the request back to this very server, and would take a tagged one for the start of the next request.
+     * the request back to this very server, and would take a tagged one for the start of the next request. For the same
+     * reason payload waits a moment: until the request returns, the silence comes, or 5 ms are over.
      */
     private int onSegmentAfterBounce(FilterSettings known, FilterConnection c, long nowNs) {
         if (frame.hasFlag(TcpFlags.RST)) {
@@ -521,18 +535,14 @@ public final class FilterCore implements PacketCore {
             return drop(FilterCounter.DROPPED_STALE_SEGMENT);
         }
         c.clientNext = TcpSeq.latest(c.clientNext, frame.seq() + length);
-        if (c.state == State.SILENT) {
-            if (length == 0) {
-                return DROP;
-            }
-            return frame.payloadLength() > 0 ? waitForTag(c.key, nowNs) : bounceFrame(known, c);
+        boolean silent = c.state == State.SILENT;
+        if (silent && length == 0) {
+            return DROP;
         }
-        if (frame.payloadLength() == 0 || frame.seq() == c.accepted) {
+        if (frame.payloadLength() == 0 || !silent && frame.seq() == c.accepted) {
             return bounceFrame(known, c);
         }
-        counters.increment(FilterCounter.SEGMENTS_BOUNCED);
-        frame.ethDestination(known.config.vmac());
-        return RETURN;
+        return waitForTag(c.key, nowNs);
     }
 
     private int bounceFrame(FilterSettings known, FilterConnection c) {
@@ -1005,7 +1015,8 @@ public final class FilterCore implements PacketCore {
         if (full) {
             responses.pin(c);
         }
-        boolean complete = responses.read(known, classifier, c, held.bytes(), 0, held.length());
+        int from = TcpSeq.distance(held.base(), c.responseNext);
+        boolean complete = responses.read(known, classifier, c, held.bytes(), from, held.length() - from);
         if (complete || held.finished()) {
             flushResponse(known, c);
         }
@@ -1191,6 +1202,8 @@ public final class FilterCore implements PacketCore {
                 && !c.wantsMove
                 && held.length() > 0
                 && c.outstanding < FilterConnection.MAX_OUTSTANDING
+                // An acknowledgment covers all before it, and of that only the server's TCP may be the judge.
+                && TcpSeq.isAtOrAfter(c.kernelAck - c.inOffset, held.base())
                 && nowNs - c.heldAtNs >= PARTIAL_HEAD_NS
                 && c.resendAtNs != c.heldAtNs;
         if (due && held != null) {

@@ -16,7 +16,7 @@ import org.dwsr.packet.MigrationTag;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 
-/** The table in {@link FilterCore}'s comment, cell by cell. */
+/** The table in {@link FilterCore}'s comment, cell by cell; {@link FilterCoreLaterStatesTest} has its other half. */
 class FilterCoreTest {
     private final FilterFixture f = new FilterFixture();
     /** Where the second request and the second response start. */
@@ -300,202 +300,6 @@ class FilterCoreTest {
     }
 
     @Nested
-    class Bounced {
-        @Test
-        void shouldGoOnWithSameTcpWhenRequestReturns() {
-            f.bounced();
-            Packet request = Packet.tagged(MigrationTag.MOVED, c2, w2, ELSEWHERE);
-            assertThat(f.in(request)).containsExactly(request.from(Packet.VMAC).forwarded(c2, r2));
-            assertThat(f.count(FilterCounter.SWITCH_BACKS)).isOne();
-        }
-
-        @Test
-        void shouldRebuildWhenServersTcpHasEndedMeanwhile() {
-            f.bounced();
-            assertThat(f.in(Packet.kernel(r2, c2, "").fin()))
-                    .containsExactly(Packet.toKernel(c2, f.r(next(OK) + 1), RST | ACK, ""));
-            assertThat(f.in(Packet.tagged(MigrationTag.MOVED, c2, w2, ELSEWHERE)))
-                    .containsExactly(Packet.synToKernel(f.c(next(GET) - 1)), Packet.synToKernel(f.c(next(GET) - 1)));
-        }
-
-        @Test
-        void shouldBounceRequestAgainTaggedWhenItIsRetransmitted() {
-            f.bounced();
-            Packet request = Packet.client(c2, w2, ELSEWHERE);
-            assertThat(f.in(request)).containsExactly(request.bouncedTagged());
-        }
-
-        @Test
-        void shouldBounceLaterSegmentsUntagged() {
-            f.bounced();
-            // A tag would ask the web switch to move what is the middle of a request.
-            Packet later = Packet.client(f.c(next(GET, ELSEWHERE)), w2, "more");
-            assertThat(f.in(later)).containsExactly(later.bounced());
-        }
-
-        @Test
-        void shouldBounceBareAckAndFin() {
-            f.bounced();
-            Packet bare = Packet.client(f.c(next(GET, ELSEWHERE)), w2, "");
-            assertThat(f.in(bare)).containsExactly(bare.bouncedTagged());
-            assertThat(f.in(bare.fin())).containsExactly(bare.fin().bouncedTagged());
-        }
-
-        @Test
-        void shouldDropRetransmissionWhenServerHadItAlready() {
-            f.bounced();
-            assertThat(f.in(Packet.client(f.c(1), f.w(1), GET))).isEmpty();
-            assertThat(f.count(FilterCounter.DROPPED_STALE_SEGMENT)).isOne();
-        }
-
-        @Test
-        void shouldEndAndResetServerWhenClientResets() {
-            f.bounced();
-            assertThat(f.in(Packet.client(f.c(next(GET, ELSEWHERE)), 0, "").rst()))
-                    .containsExactly(Packet.toKernel(c2, r2, RST | ACK, ""));
-            assertThat(f.report()).containsExactly("ended 1");
-        }
-
-        @Test
-        void shouldBecomeSilentWithoutAnotherAckWhenSilenced() {
-            assertThat(f.silent()).isEmpty();
-            assertThat(f.in(Packet.client(f.c(next(GET, ELSEWHERE)), w2, ""))).isEmpty();
-        }
-
-        @Test
-        void shouldSwallowServersSegments() {
-            f.bounced();
-            assertThat(f.in(Packet.kernel(f.r(1), c2, OK))).isEmpty();
-            assertThat(f.in(Packet.kernel(r2, c2, ""))).isEmpty();
-        }
-
-        @Test
-        void shouldReportItLive() {
-            f.bounced();
-            assertThat(f.report()).hasSize(1).first().asString().startsWith("live");
-        }
-    }
-
-    @Nested
-    class Silent {
-        @Test
-        void shouldGoOnWithSameTcpWhenRequestReturns() {
-            f.silent();
-            int shift = 300;
-            Packet request = Packet.tagged(MigrationTag.MOVED, c2 + shift, w2 + 77, GET);
-            assertThat(f.in(request)).containsExactly(request.from(Packet.VMAC).forwarded(c2, r2));
-            assertThat(f.count(FilterCounter.REBUILDS_STARTED)).isOne();
-        }
-
-        @Test
-        void shouldDropTaggedRequestWhenItIsBelowAccepted() {
-            f.silent();
-            assertThat(f.in(Packet.tagged(MigrationTag.MOVED, f.c(1), f.w(1), GET)))
-                    .isEmpty();
-            assertThat(f.rebuilding(GET)).isEmpty();
-            assertThat(f.count(FilterCounter.DROPPED_STALE_TAG)).isEqualTo(2);
-        }
-
-        @Test
-        void shouldStartAnewWhenOtherFreshRequestComes() {
-            f.silent();
-            assertThat(f.in(Packet.tagged(MigrationTag.FRESH, f.c(90_001), f.w(7_001), GET)))
-                    .containsExactly(
-                            Packet.toKernel(c2, r2, RST | ACK, ""),
-                            Packet.synToKernel(f.c(90_000)),
-                            Packet.synToKernel(f.c(90_000)));
-        }
-
-        @Test
-        void shouldBouncePayloadUntaggedWhenItsTagDoesNotCome() {
-            f.silent();
-            Packet late = Packet.client(f.c(next(GET, ELSEWHERE)), w2, "late");
-            assertThat(f.in(late)).isEmpty();
-            assertThat(f.after(5)).containsExactly(late.bouncedLate());
-        }
-
-        @Test
-        void shouldAbsorbBareAck() {
-            f.silent();
-            assertThat(f.in(Packet.client(f.c(next(GET, ELSEWHERE)), w2, ""))).isEmpty();
-        }
-
-        @Test
-        void shouldEndAtOnceWhenSilencedAgain() {
-            f.silent();
-            assertThat(f.in(Packet.silence(c2, w2))).containsExactly(Packet.toKernel(c2, r2, RST | ACK, ""));
-            assertThat(f.report()).isEmpty();
-        }
-
-        @Test
-        void shouldSwallowServersSegments() {
-            f.silent();
-            assertThat(f.in(Packet.kernel(f.r(1), c2, OK))).isEmpty();
-            assertThat(f.in(Packet.kernel(r2 - 1, c2, ""))).isEmpty();
-            assertThat(f.count(FilterCounter.SILENT_SWALLOWED)).isEqualTo(2);
-        }
-
-        @Test
-        void shouldEndAtOnceWhenServerCloses() {
-            f.silent();
-            assertThat(f.in(Packet.kernel(r2, c2, "").fin()))
-                    .containsExactly(Packet.toKernel(c2, f.r(next(OK) + 1), RST | ACK, ""));
-            assertThat(f.count(FilterCounter.SILENT_ENDED_BY_SERVER)).isOne();
-        }
-
-        @Test
-        void shouldNotBeReportedLive() {
-            f.silent();
-            assertThat(f.report()).isEmpty();
-        }
-    }
-
-    @Nested
-    class Ended {
-        @Test
-        void shouldRebuildWhenOtherFreshRequestComes() {
-            f.ended();
-            assertThat(f.in(Packet.tagged(MigrationTag.FRESH, f.c(90_001), f.w(7_001), GET)))
-                    .containsExactly(Packet.synToKernel(f.c(90_000)), Packet.synToKernel(f.c(90_000)));
-        }
-
-        @Test
-        void shouldDropTaggedRequestWhenItIsRepeated() {
-            f.ended();
-            assertThat(f.rebuilding(GET)).isEmpty();
-            assertThat(f.count(FilterCounter.DROPPED_STALE_TAG)).isOne();
-        }
-
-        @Test
-        void shouldPassLateSegmentsOfBothSides() {
-            f.ended();
-            Packet fin = Packet.client(c2, w2 + 1, "").fin();
-            assertThat(f.in(fin)).containsExactly(fin.forwarded(c2, r2 + 1));
-            Packet ack = Packet.kernel(r2 + 1, c2 + 1, "");
-            assertThat(f.in(ack)).containsExactly(ack.forwarded(w2 + 1, c2 + 1));
-        }
-
-        @Test
-        void shouldBeForgottenWhenSilencedOrTimeIsOver() {
-            f.ended();
-            assertThat(f.in(Packet.silence(c2, w2))).isEmpty();
-            assertThat(f.in(Packet.client(c2, w2 + 1, "").fin())).isEmpty();
-            FilterFixture other = new FilterFixture();
-            other.ended();
-            assertThat(other.after(2_001)).isEmpty();
-            assertThat(other.in(Packet.client(c2, w2 + 1, "").fin())).isEmpty();
-            assertThat(other.count(FilterCounter.DROPPED_UNKNOWN_ACK)).isOne();
-        }
-
-        @Test
-        void shouldBeReportedOnceWithItsRequest() {
-            f.ended();
-            assertThat(f.report()).containsExactly("ended 1");
-            assertThat(f.report()).isEmpty();
-        }
-    }
-
-    @Nested
     class NotOurs {
         @Test
         void shouldPassWhatIsNotForAService() {
@@ -515,6 +319,15 @@ class FilterCoreTest {
             assertThat(f.in(Packet.kernel(r2, c2, "").flags(SYN).from(Packet.TAG)))
                     .isEmpty();
             assertThat(f.count(FilterCounter.DROPPED_FORGED_TAG)).isEqualTo(2);
+        }
+
+        @Test
+        void shouldDropFragmentForTheVip() {
+            byte[] frame = PacketCodec.encode(Packet.client(f.c(1), f.w(1), GET), true, false);
+            frame[20] = 0x20;
+            assertThat(f.core.onNetworkFrame(ByteBuffer.wrap(frame), 0, frame.length, false, f.nowNs()))
+                    .isEqualTo(PacketCore.DROP);
+            assertThat(f.count(FilterCounter.DROPPED_FRAGMENT)).isOne();
         }
 
         @Test

@@ -9,6 +9,7 @@ import org.dwsr.config.ConfigReader;
 import org.dwsr.config.DwsrConfig;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.MigrationTag;
+import org.dwsr.packet.TcpFlags;
 
 /**
  * The filter core of server s1 over a real configuration: described packets in, described packets out.
@@ -25,6 +26,7 @@ final class FilterFixture implements FilterOutput {
     static final String ELSEWHERE = "GET /a.php HTTP/1.1\r\nHost: h\r\n\r\n";
 
     static final String OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    private static final DwsrConfig CONFIG = config();
     /** Where frames begin in their buffer, as behind a virtio header. */
     private static final int OFFSET = 26;
 
@@ -44,7 +46,7 @@ final class FilterFixture implements FilterOutput {
         this.wseq = wseq;
         this.rseq = rseq;
         core = new FilterCore("s1", this);
-        core.configure(config(), nowNs);
+        core.configure(CONFIG, nowNs);
     }
 
     int c(int offset) {
@@ -146,6 +148,24 @@ final class FilterFixture implements FilterOutput {
         return told;
     }
 
+    /** The same packet with both numbers counted from the start of their spaces, to compare runs. */
+    Packet relative(Packet packet) {
+        int seqStart = packet.ethDestination() == Packet.CLIENT ? wseq : isn;
+        int ackStart =
+                packet.ethDestination() == Packet.CLIENT ? isn : packet.ethDestination() == Packet.SERVER ? rseq : wseq;
+        boolean acknowledges = (packet.flags() & TcpFlags.ACK) != 0;
+        return new Packet(
+                packet.way(),
+                packet.ethSource(),
+                packet.ethDestination(),
+                packet.seq() - seqStart,
+                acknowledges ? packet.ack() - ackStart : packet.ack(),
+                packet.flags(),
+                packet.window(),
+                packet.options(),
+                packet.payload());
+    }
+
     // ---- the way into a state ----------------------------------------------------------------------------------
 
     /** Unknown to REBUILDING: a fresh request at the client's first byte. */
@@ -198,7 +218,7 @@ final class FilterFixture implements FilterOutput {
     // ---- configuration -----------------------------------------------------------------------------------------
 
     /** Server s1 (id 9C1) and s2 (9C2) serve content type 018, s3 and s4 020; everything else is 020. */
-    static DwsrConfig config() {
+    private static DwsrConfig config() {
         Map<String, Object> images = Map.of("id", "018", "match", List.of(Map.of("path", "/img/*")), "pool", "images");
         Map<String, Object> app = Map.of("id", "020", "match", List.of(Map.of("extension", "php")), "pool", "app");
         Map<String, Object> service = Map.of(
