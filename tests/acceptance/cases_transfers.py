@@ -9,6 +9,7 @@ import time
 
 from cases_switchback import page, picture, upload
 from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
+from packets import ACK, FIN, PSH, RawClient, payload_of, response_bytes
 
 BOTH = ("guard", "switch")
 MEGABYTE = 1 << 20
@@ -244,7 +245,36 @@ def half_close(lab):
                     expect_equal(response.body, wanted or f"{response.server}\n".encode(), "body")
                     connection.at_end()
                     port = connection.port
-                until(lambda port=port: not lab.sockets_of(port), 2, "the servers' sockets to go")
+                until(lambda port=port: not lab.sockets_of(port), 2,
+                      lambda port=port: f"after {path}, first {first}, corked {corked}: the sockets of "  # fmt: skip
+                      f"{lab.sockets_of(port)} to go")  # fmt: skip
+
+
+@case("a half-closed client that acknowledges the answer only after seconds: nobody forgets it before")
+def late_acknowledgment(lab):
+    with RawClient(lab, port=40_160, isn=3_000_000) as client:
+        client.handshake()
+        head = f"GET /img/photo.jpg HTTP/1.1\r\nHost: {lab.vip}\r\n\r\n".encode()
+        client.send_data(head, flags=PSH | ACK | FIN)
+        client.seq += 1
+        client.read(response_bytes, 5, "the answer", acknowledge=False)
+        until(lambda: client.next_tcp(0) is None, 1, "a pause")
+        server = lab.sockets_of(40_160)
+        # Longer than a closed connection lingers in the filter: the server repeats its answer meanwhile.
+        again = client.silent_for(2.6)
+        expect(any(payload_of(tcp) for tcp in again), "the server repeats what nobody has acknowledged")
+        expect_equal(lab.sockets_of(40_160), server, "servers that still wait for the acknowledgment")
+        for tcp in client.frames:
+            client.accept(_with_frame(tcp), acknowledge=False)
+        client.send(client.packet(ACK))
+        until(lambda: not lab.sockets_of(40_160), 1, "the acknowledgment to reach the server")
+        until(lambda: not _flows_of(lab, [40_160]), 2, "the flow to go")
+
+
+def _with_frame(frame):
+    tcp = frame["TCP"]
+    tcp.eth = frame
+    return tcp
 
 
 @case("the client resets in the middle of a download: both servers let go at once, and all is forgotten", labs=BOTH)

@@ -49,6 +49,7 @@ public final class FilterCore implements PacketCore {
     private static final long SILENT_NS = 15_000 * NANOS_PER_MS;
     private static final long BOUNCED_LIMIT_NS = 120_000 * NANOS_PER_MS;
     private static final long LINGER_NS = 2_000 * NANOS_PER_MS;
+    private static final long CLOSED_IDLE_NS = 130_000 * NANOS_PER_MS;
     private static final long IDLE_NS = 7_200_000 * NANOS_PER_MS;
     private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
@@ -383,7 +384,9 @@ public final class FilterCore implements PacketCore {
             case REBUILDING:
                 return onSegmentWhileRebuilding(c);
             case ACTIVE:
-                return onActiveSegment(known, classifier, c, nowNs);
+                int verdict = onActiveSegment(known, classifier, c, nowNs);
+                endWhenClosed(c, nowNs);
+                return verdict;
             case BOUNCED:
                 return onSegmentAfterBounce(known, c, true);
             case SILENT:
@@ -949,10 +952,12 @@ public final class FilterCore implements PacketCore {
 
     // ---- ends --------------------------------------------------------------------------------------------------
 
+    /** The report of the end takes the flow away; until the client has acknowledged all, its ACKs still need it. */
     private void endWhenClosed(FilterConnection c, long nowNs) {
         if (c.state == State.ACTIVE
                 && c.clientFin
                 && c.serverFin
+                && TcpSeq.isAfter(c.clientAck, c.serverFinSeq)
                 && TcpSeq.isAfter(c.kernelAck - c.inOffset, c.clientFinSeq)) {
             c.state = State.ENDED;
             c.silentUntilNs = nowNs + LINGER_NS;
@@ -1098,13 +1103,18 @@ public final class FilterCore implements PacketCore {
                 forget(c);
             } else if (c.state == State.ENDED && over) {
                 forget(c);
-            } else if (c.state == State.BOUNCED && over || nowNs - c.seenNs >= IDLE_NS) {
+            } else if (c.state == State.BOUNCED && over || nowNs - c.seenNs >= idleLimit(c)) {
                 counters.increment(FilterCounter.CONNECTIONS_EXPIRED);
                 endKernel(known, c);
                 reportEnded(c);
                 forget(c);
             }
         }
+    }
+
+    /** When both sides have closed, only a client that vanished leaves the last acknowledgment out. */
+    private static long idleLimit(FilterConnection c) {
+        return c.clientFin && c.serverFin ? CLOSED_IDLE_NS : IDLE_NS;
     }
 
     // ---- reports -----------------------------------------------------------------------------------------------
