@@ -76,7 +76,7 @@ def fin_while_silent(lab):
         wire = Wire(lab.lab.hosts["c1"]["ovs"])
         try:
             # A reload: the old worker closes its idle connections, this one among them.
-            os.kill(lab.lab.processes()[f"{silent} nginx"]["pid"], signal.SIGHUP)
+            os.kill(lab.lab.processes()[f"nginx {silent}"]["pid"], signal.SIGHUP)
             until(lambda: silent not in lab.sockets_of(port), 5, "the reloaded server to close its idle connection")
             before = lab.passive_opens(silent)
             page(connection, mark)

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 PACKET_IN = 10
-_MAX_FRAME = 65_550
+_MAX_LATER = 500
 
 
 class PacketIn:
@@ -33,6 +33,30 @@ class PacketIn:
 
 def dotted(address):
     return ".".join(str(byte) for byte in address)
+
+
+class Stream:
+    """One direction of one TCP connection. Two processors may hand segments to the capture in another order."""
+
+    def __init__(self, seq):
+        self.next = seq & 0xFFFFFFFF
+        self.rest = b""
+        self.later = {}
+
+    def take(self, seq, payload):
+        """Takes a segment and yields what is in order by now."""
+        self.later[seq] = max(payload, self.later.get(seq, b""), key=len)
+        found = True
+        while found:
+            found = False
+            for start in list(self.later):
+                behind = (self.next - start + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+                if behind >= 0:
+                    data = self.later.pop(start)[behind:]
+                    if data:
+                        found = True
+                        self.next = self.next + len(data) & 0xFFFFFFFF
+                        yield data
 
 
 class OpenFlowTap:
@@ -76,6 +100,7 @@ class OpenFlowTap:
         self.read()
         self._reading.close()
         self.process = None
+        self.gaps += sum(bool(stream.later) for stream in self._streams.values())
         lost = [line.split()[0] for line in said.splitlines() if "dropped by kernel" in line]
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
@@ -122,24 +147,15 @@ class OpenFlowTap:
         # A segment of lo may be larger than an IP length can say; then the length field is 0.
         payload = frame[header + (offset >> 4) * 4 : total if total > 14 else len(frame)]
         if flags & 2:
-            self._streams[source_port] = [seq + 1 & 0xFFFFFFFF, b""]
-            return
-        if not payload:
-            return
-        stream = self._streams.get(source_port)
-        if stream is None:
-            # The capture began in the middle: Open vSwitch sends whole messages, so begin here.
-            stream = self._streams[source_port] = [seq, b""]
-        ahead = (seq - stream[0] + 0x80000000 & 0xFFFFFFFF) - 0x80000000
-        if ahead > 0:
-            self.gaps += 1
-            stream[1] = b""
-        elif ahead < 0:
-            payload = payload[-ahead:]
-            if not payload:
-                return
-        stream[0] = seq + max(0, -ahead) + len(payload) & 0xFFFFFFFF
-        stream[1] = self._messages(seen, stream[1] + payload)
+            self._streams[source_port] = Stream(seq + 1)
+        elif payload:
+            # The capture may have begun in the middle: Open vSwitch sends whole messages, so begin here.
+            stream = self._streams.setdefault(source_port, Stream(seq))
+            for data in stream.take(seq, payload):
+                stream.rest = self._messages(seen, stream.rest + data)
+            if len(stream.later) > _MAX_LATER:
+                self.gaps += 1
+                self._streams[source_port] = Stream(seq + len(payload))
 
     def _messages(self, seen, data):
         at = 0
