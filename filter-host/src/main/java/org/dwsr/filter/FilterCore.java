@@ -615,7 +615,8 @@ public final class FilterCore implements PacketCore {
         c.heldAtNs = nowNs;
         arm(c);
         ReassemblyBuffer held = c.held;
-        boolean webSwitchDecides = stop == RequestGuard.Stop.ELSEWHERE || stop == RequestGuard.Stop.BROKEN;
+        boolean cutOff = stop == RequestGuard.Stop.INCOMPLETE && held != null && held.finished();
+        boolean webSwitchDecides = cutOff || stop == RequestGuard.Stop.ELSEWHERE || stop == RequestGuard.Stop.BROKEN;
         if (webSwitchDecides && held != null) {
             if (c.closing) {
                 // Nothing is bounced any more: the server gets it as the client sent it, and closes.

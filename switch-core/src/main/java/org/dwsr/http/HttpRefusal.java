@@ -62,6 +62,8 @@ public enum HttpRefusal {
     BAD_CHUNK(400),
     /** A response's status line that is not {@code HTTP/1.d ddd}. */
     BAD_STATUS_LINE(400),
+    /** The client closed its side before the head's end. */
+    HEAD_CUT_OFF(400),
     /** The head is longer than its limit. */
     HEAD_TOO_LONG(431),
     /** More header lines than {@link MessageHead#MAX_HEADERS}. */

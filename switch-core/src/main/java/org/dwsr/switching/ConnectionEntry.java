@@ -39,6 +39,8 @@ final class ConnectionEntry {
     int window;
     long migratedAtNs;
     long lastArrivalNs;
+    /** When the first piece of an incomplete head came. */
+    long headSinceNs;
 
     @Nullable
     ReassemblyBuffer gather;

@@ -7,6 +7,7 @@ import org.dwsr.config.DwsrConfig;
 import org.dwsr.config.RequestMode;
 import org.dwsr.config.ServerConfig;
 import org.dwsr.http.ErrorResponse;
+import org.dwsr.http.HttpRefusal;
 import org.dwsr.http.RequestHead;
 import org.dwsr.packet.ArpFlyweight;
 import org.dwsr.packet.ConnectionKey;
@@ -584,6 +585,7 @@ public final class WebSwitch {
         ReassemblyBuffer gather = entry.gather;
         if (gather == null || TcpSeq.isBefore(frame.seq(), gather.base()) && !entry.acknowledged) {
             entry.requestSeq = frame.seq();
+            entry.headSinceNs = nowNs;
             gather = new ReassemblyBuffer(GATHER_BYTES, frame.seq());
             entry.gather = gather;
         }
@@ -598,6 +600,10 @@ public final class WebSwitch {
             decide(config, classifier, entry, kind, gather, nowNs);
         } else if (parsed == RequestHead.REFUSED) {
             refuse(config, entry, gather.end(), nowNs);
+        } else if (gather.finished()) {
+            // After its FIN the client sends no more: waiting for the rest would only let it repeat the FIN.
+            counters.refused(HttpRefusal.HEAD_CUT_OFF);
+            answer(config, entry, ErrorResponse.to(HttpRefusal.HEAD_CUT_OFF), gather.end() + 1, nowNs);
         }
     }
 
@@ -879,7 +885,7 @@ public final class WebSwitch {
         if (gather == null) {
             return false;
         }
-        if (nowNs - entry.lastArrivalNs >= HEAD_TIMEOUT_NS) {
+        if (nowNs - entry.headSinceNs >= HEAD_TIMEOUT_NS) {
             answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, gather.end(), nowNs);
             return true;
         }
