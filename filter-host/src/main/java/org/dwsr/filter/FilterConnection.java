@@ -184,6 +184,20 @@ final class FilterConnection {
         return outstanding == 0 && !inResponseBody && responseMore == 0 && !awaitsUpgrade && clientAck == responseNext;
     }
 
+    /** Whether the request read last has a chunked body that is broken. */
+    boolean inBrokenBody() {
+        return inChunked && requestBody.broken();
+    }
+
+    /** Whether only the request read last lacks its answer, and no byte of that has come. */
+    boolean unanswered() {
+        return outstanding == 1
+                && !inResponseBody
+                && responseMore == 0
+                && clientAck == responseNext
+                && kernelNext == responseNext + ackOffset;
+    }
+
     /** Whether the server's TCP can take a request again: alive, and with nothing outstanding in either direction. */
     boolean reusable() {
         return !kernelGone

@@ -737,7 +737,9 @@ public final class FilterCore implements PacketCore {
         c.heldAtNs = nowNs;
         arm(c);
         ReassemblyBuffer held = c.held;
-        if (stop == RequestGuard.Stop.ELSEWHERE && held != null) {
+        boolean cutOff = stop == RequestGuard.Stop.INCOMPLETE && held != null && held.finished();
+        boolean webSwitchDecides = cutOff || stop == RequestGuard.Stop.ELSEWHERE || stop == RequestGuard.Stop.BROKEN;
+        if (webSwitchDecides && held != null) {
             if (c.closing) {
                 // Nothing is bounced any more: the server gets it as the client sent it, and closes.
                 c.pinned = true;
@@ -751,8 +753,14 @@ public final class FilterCore implements PacketCore {
 
     /** Moves a held request once its connection may move: paper figure 5 from the filter's side. */
     private void tryMove(FilterSettings known, FilterConnection c, ReassemblyBuffer held, long nowNs) {
-        if (!c.movable()) {
+        boolean broken = c.inBrokenBody();
+        if (!c.movable() && !(broken && c.unanswered())) {
             return;
+        }
+        if (broken) {
+            // The server waits for the rest of this body and will never answer. The web switch must answer 400, also
+            // when what is in the place of a chunk's size reads like a request.
+            held.bytes().put(0, (byte) 0);
         }
         counters.increment(FilterCounter.REQUESTS_BOUNCED);
         c.state = State.BOUNCED;

@@ -24,6 +24,8 @@ final class RequestGuard {
         INCOMPLETE,
         /** The next request belongs to another server, or is none: the web switch decides. */
         ELSEWHERE,
+        /** The chunks of a request's body are broken: what follows is no request, whatever it looks like. */
+        BROKEN,
         /** The next request must wait for answers to earlier ones. */
         WAIT
     }
@@ -55,7 +57,7 @@ final class RequestGuard {
             if (c.inChunked) {
                 at = readChunks(c, bytes, at, end);
                 if (c.requestBody.broken()) {
-                    return Stop.ELSEWHERE;
+                    return Stop.BROKEN;
                 }
                 continue;
             }

@@ -1,0 +1,137 @@
+"""Load with wrk: no error, no stuck connection, also when client ports come again before the servers forget them."""
+
+import contextlib
+import re
+import time
+
+from harness import APP_SERVERS, case, expect, expect_equal, until
+
+SECONDS = 10
+
+
+@contextlib.contextmanager
+def few_ports(lab, client="c1"):
+    """Leaves a client 500 ports, so that each comes again many times while servers still have its TIME_WAIT.
+
+    wrk often closes before the server's FIN has come, and then it is the client's own kernel that keeps the port in
+    TIME_WAIT for 60 s: with 500 ports its connect() soon fails with EADDRNOTAVAIL, and wrk counts that as an error
+    and gives the connection up. That happens without DWSR too (lab up --controller none). So the client keeps no
+    TIME_WAIT at all here; ports come again sooner, which is harder for the servers.
+    """
+    settings = {"net.ipv4.ip_local_port_range": "40000 40499", "net.ipv4.tcp_max_tw_buckets": "0"}
+    before = {}
+    for name, value in settings.items():
+        before[name] = lab.run(client, "sysctl", "-n", name).strip()
+        lab.run(client, "sysctl", "-q", "-w", f"{name}={value}")
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            lab.run(client, "sysctl", "-q", "-w", f"{name}={value}")
+
+
+def wrk_words(lab, path, *words, seconds=SECONDS, connections=32):
+    return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "2s", "--latency", *words,
+            f"http://{lab.vip}{path}"]  # fmt: skip
+
+
+def check(said, least):
+    """Requests done, from wrk's report, which must not tell of any error."""
+    done = re.search(r"(\d+) requests in", said)
+    expect(done, f"wrk said: {said[-300:]}")
+    expect("Socket errors" not in said, f"socket errors: {said[-300:]}")
+    expect("Non-2xx" not in said, f"answers that are not 2xx: {said[-300:]}")
+    requests = int(done.group(1))
+    expect(requests >= least, f"only {requests} requests: {said[-300:]}")
+    print("        " + " ".join(line.strip() for line in said.splitlines()
+                                if re.search(r"requests in|Latency  |99%|Requests/sec", line)))  # fmt: skip
+    return requests
+
+
+def nothing_stuck(lab, seconds=12):
+    """Everybody forgets every connection soon: the clients have closed them all."""
+    until(lab.idle, seconds, lambda: f"all to forget: web switch {lab.switch_counter('connections')}, "
+          f"filters {lab.filter_counter('connections')}, flows {len(lab.connection_flows())}")  # fmt: skip
+    for server in lab.lab.servers():
+        for state in ("established", "syn-recv", "close-wait", "fin-wait-1", "last-ack"):
+            expect_equal(lab.sockets(server, state), [], f"sockets of {server} in state {state}")
+
+
+def served(lab, count, since):
+    """Each request of wrk's ran once or, when wrk stopped before its answer, was one of the last."""
+    logged = sum(len(lab.access_log(server)) for server in lab.lab.servers()) - since
+    expect(count <= logged <= count + 64, f"{count} requests done, {logged} in the servers' logs")
+
+
+def logged_now(lab):
+    return sum(len(lab.access_log(server)) for server in lab.lab.servers())
+
+
+@case("wrk with keep-alive: no error, nothing stuck", labs=("guard", "switch"), last=True)
+def keep_alive(lab):
+    since = logged_now(lab)
+    done = check(lab.run("c1", *wrk_words(lab, "/img/photo.jpg")), 2_000)
+    nothing_stuck(lab)
+    served(lab, done, since)
+
+
+@case("wrk with Connection: close and 500 ports: no error, nothing stuck", labs=("guard", "switch"), last=True)
+def close_each(lab):
+    since = logged_now(lab)
+    cleared = lab.filter_counter("old_sockets_cleared")
+    with few_ports(lab):
+        done = check(lab.run("c1", *wrk_words(lab, "/img/photo.jpg", "-H", "Connection: close")), 1_500)
+    expect(lab.filter_counter("old_sockets_cleared") > cleared, "no port came again within a server's TIME_WAIT")
+    nothing_stuck(lab)
+    served(lab, done, since)
+
+
+@case("two wrks at once, one a pool, closing and keeping, with 500 ports each", last=True)
+def both_pools(lab):
+    with few_ports(lab, "c1"), few_ports(lab, "c2"):
+        first = lab.start("c1", *wrk_words(lab, "/img/photo.jpg", "-H", "Connection: close", connections=16))
+        second = lab.start("c2", *wrk_words(lab, "/ping.php", "-H", "Connection: close", connections=16))
+        said = [process.communicate(timeout=SECONDS + 20)[0] for process in (first, second)]
+    check(said[0], 500)
+    check(said[1], 500)
+    nothing_stuck(lab)
+
+
+@case("wrk that alternates pools on every connection: no error, nothing stuck", labs=("guard", "switch"), last=True)
+def alternate(lab):
+    script = lab.lab.path("alternate.lua")
+    with open(script, "w", encoding="ascii") as out:
+        # wrk has one script state for all connections of a thread; a connection counts for itself by its answers being
+        # one behind, so with an odd number of connections the pools alternate on each.
+        out.write(
+            'local n = 0\n'
+            'request = function()\n'
+            '  n = n + 1\n'
+            '  return wrk.format("GET", n % 2 == 0 and "/img/photo.jpg" or "/ping.php")\n'
+            'end\n'
+        )
+    before = lab.switch_counters()
+    back = lab.filter_counter("switch_backs")
+    done = check(lab.run("c1", *wrk_words(lab, "/", "-s", script, connections=15)), 500)
+    now = lab.switch_counters()
+    moved = now["requests_moved"] - before["requests_moved"]
+    expect(moved >= done // 4, f"{moved} moves for {done} requests")
+    expect(lab.filter_counter("switch_backs") - back >= moved // 2, "most moves return to a silent server")
+    nothing_stuck(lab, 25)
+    with lab.connect() as connection:
+        expect(connection.get("/ping.php").server in APP_SERVERS, "service afterwards")
+
+
+@case("no request of 400 serial new connections waits for a repetition", labs=("guard", "switch"), last=True)
+def no_spikes(lab):
+    slow = []
+    with few_ports(lab):
+        for number in range(400):
+            started = time.monotonic()
+            with lab.connect() as connection:
+                path = "/img/who.txt" if number % 2 else "/ping.php"
+                expect_equal(connection.request("GET", path, [("Connection", "close")]).status, 200, "status")
+            took = time.monotonic() - started
+            if took > 0.19:
+                slow.append((number, round(took, 3)))
+    expect(len(slow) <= 4, f"connections that took as long as a repeated packet: {slow}")
