@@ -69,6 +69,7 @@ final class FilterConnection {
     boolean awaitsConfirm;
     /** Somebody else holds acknowledged bytes of the current request until we say that all of its head is here. */
     boolean owesConfirm;
+
     long heldAtNs;
     long resendAtNs;
     int resends;

@@ -291,8 +291,8 @@ class FilterCoreGuardTest {
             f.rebuilding(first);
             f.in(Packet.synAck(f.r(0), f.c(1)).window(64_000));
             assertThat(f.after(40))
-                    .containsExactly(Packet.toClient(f.w(1), f.c(next(first)), ACK, "")
-                            .window(500));
+                    .containsExactly(
+                            Packet.toClient(f.w(1), f.c(next(first)), ACK, "").window(500));
         }
     }
 
