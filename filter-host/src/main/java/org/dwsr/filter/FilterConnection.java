@@ -67,6 +67,9 @@ final class FilterConnection {
     boolean heldAcknowledged;
     boolean wantsMove;
     boolean awaitsConfirm;
+    /** Somebody else holds acknowledged bytes of the current request until we say that all of its head is here. */
+    boolean owesConfirm;
+
     long heldAtNs;
     long resendAtNs;
     int resends;

@@ -141,7 +141,9 @@ public final class FilterCore implements PacketCore {
             return onUnknown(known, key, c, nowNs);
         }
         noteClientMac(known, c);
-        return onClientSegment(known, classifier, c, nowNs);
+        int verdict = onClientSegment(known, classifier, c, nowNs);
+        confirm(known, c);
+        return verdict;
     }
 
     /** What the web switch forwards may bear its own MAC. */
@@ -254,10 +256,9 @@ public final class FilterCore implements PacketCore {
             return replace(known, c, tag, nowNs);
         }
         if (c.state == State.REBUILDING || c.state == State.ACTIVE) {
+            c.owesConfirm |= kind == MigrationTag.HELD;
             int verdict = onClientSegment(known, classifier, c, nowNs);
-            if (kind == MigrationTag.HELD) {
-                confirm(known, c);
-            }
+            confirm(known, c);
             return verdict;
         }
         boolean stale = TcpSeq.isBefore(frame.seq(), c.accepted) || kind == MigrationTag.FRESH;
@@ -349,6 +350,7 @@ public final class FilterCore implements PacketCore {
         c.inResponseBody = false;
         c.tagAccepted = true;
         c.tagContentType = MigrationTag.contentType(tag);
+        c.owesConfirm = MigrationTag.kind(tag) == MigrationTag.HELD;
         c.wantsMove = false;
         c.heldAcknowledged = false;
         c.synBounced = false;
@@ -360,7 +362,9 @@ public final class FilterCore implements PacketCore {
     private int switchBack(
             FilterSettings known, RequestClassifier classifier, FilterConnection c, long tag, long nowNs) {
         counters.increment(FilterCounter.SWITCH_BACKS);
-        if (!c.awaitsConfirm) {
+        ReassemblyBuffer before = c.held;
+        if (before != null && (!c.awaitsConfirm || before.base() != frame.seq())) {
+            // Not the request that is coming back: a later one, so whoever got that one has it.
             releaseHeld(c);
         }
         c.awaitsConfirm = false;
@@ -378,20 +382,19 @@ public final class FilterCore implements PacketCore {
         } else {
             verdict = onClientSegment(known, classifier, c, nowNs);
         }
-        if (MigrationTag.kind(tag) == MigrationTag.HELD) {
-            confirm(known, c);
-        }
+        confirm(known, c);
         return verdict;
     }
 
     /**
      * Tells the holder of acknowledged bytes that they are here, once they all are: only a head is ever acknowledged
-     * before its time, and it is whole when the guard has accepted it. Until then the holder sends it again.
+     * before its time, and it is whole when the guard has accepted it.
      */
     private void confirm(FilterSettings known, FilterConnection c) {
-        if (c.state == State.REBUILDING || c.accepted == c.requestSeq) {
+        if (!c.owesConfirm || c.state == State.REBUILDING || c.accepted == c.requestSeq) {
             return;
         }
+        c.owesConfirm = false;
         counters.increment(FilterCounter.CONFIRMS_SENT);
         sender.bounce(known, c, MigrationTag.CONFIRM, c.requestSeq, c.clientAck, frame.buffer(), 0, 0, false);
     }
@@ -884,9 +887,7 @@ public final class FilterCore implements PacketCore {
         c.state = State.ACTIVE;
         sender.control(known, c, c.requestSeq, c.kernelNext, TcpFlags.ACK);
         release(known, classifier, c, nowNs);
-        if (MigrationTag.kind(c.tag) == MigrationTag.HELD) {
-            confirm(known, c);
-        }
+        confirm(known, c);
         return DROP;
     }
 

@@ -275,12 +275,24 @@ class FilterCoreGuardTest {
         }
 
         @Test
+        void shouldForgetHeldBytesWhenLaterRequestComesBeforeTheirConfirm() {
+            f.answered();
+            f.in(Packet.client(c2, w2, first));
+            f.after(40);
+            f.in(Packet.client(c2 + 12, w2, second));
+            f.in(Packet.silence(c2, w2));
+            Packet later = Packet.tagged(MigrationTag.MOVED, c2 + ELSEWHERE.length(), w2 + 50, GET);
+            assertThat(f.in(later)).containsExactly(later.from(Packet.VMAC).forwarded(c2, r2));
+            assertThat(f.after(400)).isEmpty();
+        }
+
+        @Test
         void shouldUseScaleThatWasPromisedForTheWindow() {
             f.rebuilding(first);
             f.in(Packet.synAck(f.r(0), f.c(1)).window(64_000));
             assertThat(f.after(40))
-                    .containsExactly(Packet.toClient(f.w(1), f.c(next(first)), ACK, "")
-                            .window(500));
+                    .containsExactly(
+                            Packet.toClient(f.w(1), f.c(next(first)), ACK, "").window(500));
         }
     }
 

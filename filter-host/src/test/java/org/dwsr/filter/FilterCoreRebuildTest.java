@@ -353,9 +353,10 @@ class FilterCoreRebuildTest {
             String first = GET.substring(0, 10);
             f.in(Packet.tagged(MigrationTag.HELD, f.c(1), f.w(1), first));
             assertThat(f.in(Packet.synAck(f.r(0), f.c(1)))).containsExactly(Packet.toKernel(f.c(1), f.r(1), ACK, ""));
-            f.in(Packet.client(f.c(11), f.w(1), GET.substring(10)));
-            assertThat(f.in(Packet.tagged(MigrationTag.HELD, f.c(1), f.w(1), first)))
-                    .contains(Packet.toSwitch(MigrationTag.CONFIRM, f.c(1), f.w(1), ""));
+            assertThat(f.in(Packet.client(f.c(11), f.w(1), GET.substring(10))))
+                    .containsExactly(
+                            Packet.toKernel(f.c(1), f.r(1), ACK | PSH, GET),
+                            Packet.toSwitch(MigrationTag.CONFIRM, f.c(1), f.w(1), ""));
             assertThat(f.count(FilterCounter.CONFIRMS_SENT)).isOne();
         }
 

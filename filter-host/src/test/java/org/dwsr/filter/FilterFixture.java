@@ -26,7 +26,7 @@ final class FilterFixture implements FilterOutput {
     static final String ELSEWHERE = "GET /a.php HTTP/1.1\r\nHost: h\r\n\r\n";
 
     static final String OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    private static final DwsrConfig CONFIG = config();
+    static final DwsrConfig CONFIG = config();
     /** Where frames begin in their buffer, as behind a virtio header. */
     private static final int OFFSET = 26;
 
