@@ -45,6 +45,9 @@ import org.jspecify.annotations.Nullable;
 public final class WebSwitch {
     private static final long NANOS_PER_MS = 1_000_000L;
     private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
+    /** Longer than a client with a round trip time of 100 ms takes to send the start of a request again. */
+    private static final long LOST_START_NS = 400 * NANOS_PER_MS;
+
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
     private static final int MAX_RESENDS = 25;
     private static final int ANSWERED_WINDOW = 1 << 16;
@@ -657,7 +660,7 @@ public final class WebSwitch {
                 decide(config, classifier, entry, kind, null, nowNs);
                 return;
             }
-            if (parsed == RequestHead.REFUSED) {
+            if (parsed == RequestHead.REFUSED && entry.state != State.MOVING) {
                 refuse(config, entry, null, nowNs);
                 return;
             }
@@ -688,6 +691,9 @@ public final class WebSwitch {
         int parsed = head.parse(gather.bytes(), 0, gather.length());
         if (parsed > 0) {
             decide(config, classifier, entry, keptKind, gather, nowNs);
+        } else if (parsed == RequestHead.REFUSED && entry.state == State.MOVING) {
+            // Nothing proves that a bounce is the first of its request: packet-ins can be lost.
+            entry.refuseAtNs = entry.refuseAtNs == 0 ? nowNs + LOST_START_NS : entry.refuseAtNs;
         } else if (parsed == RequestHead.REFUSED) {
             refuse(config, entry, gather, nowNs);
         } else if (gather.finished()) {
@@ -976,6 +982,9 @@ public final class WebSwitch {
             answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, gather, nowNs);
             return false;
         }
+        if (entry.state == State.MOVING) {
+            return movingTimer(config, entry, gather, nowNs);
+        }
         boolean due = nowNs - entry.lastArrivalNs >= PARTIAL_HEAD_NS && gather.length() > 0;
         if (due && entry.resendAtNs != entry.lastArrivalNs && entry.clientMac != 0) {
             entry.resendAtNs = entry.lastArrivalNs;
@@ -985,6 +994,19 @@ public final class WebSwitch {
             counters.increment(SwitchCounter.PARTIAL_HEADS_ACKNOWLEDGED);
         }
         return true;
+    }
+
+    /**
+     * Filters bounce whole heads, so a bounced one that is incomplete has lost a segment on the way, perhaps its first:
+     * it is not acknowledged, and the client sends it again.
+     */
+    private boolean movingTimer(RunningConfig config, ConnectionEntry entry, ReassemblyBuffer gather, long nowNs) {
+        if (entry.refuseAtNs == 0 || nowNs - entry.refuseAtNs < 0) {
+            return true;
+        }
+        head.parse(gather.bytes(), 0, gather.length());
+        refuse(config, entry, gather, nowNs);
+        return false;
     }
 
     private static int scaled(ConnectionEntry entry, int windowBytes) {
