@@ -62,6 +62,8 @@ final class ConnectionEntry {
     boolean gathering;
 
     long gatheringSinceNs;
+    /** When a head that cannot be one is refused, 0 for none: its start may still come. */
+    long refuseAtNs;
 
     @Nullable
     ConnectionEntry older;

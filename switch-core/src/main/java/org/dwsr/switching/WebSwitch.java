@@ -45,10 +45,11 @@ import org.jspecify.annotations.Nullable;
 public final class WebSwitch {
     private static final long NANOS_PER_MS = 1_000_000L;
     private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
+    /** Longer than a client with a round trip time of 100 ms takes to send the start of a request again. */
+    private static final long LOST_START_NS = 400 * NANOS_PER_MS;
+
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
     private static final int MAX_RESENDS = 25;
-    private static final int ANSWERED_WINDOW = 1 << 16;
-    private static final long ANSWERED_NS = 10_000 * NANOS_PER_MS;
     private static final long HEAD_TIMEOUT_NS = 60_000 * NANOS_PER_MS;
     private static final int MAX_CONNECTIONS = 1 << 20;
 
@@ -57,6 +58,7 @@ public final class WebSwitch {
     private final VipResponder responder;
     private final SwitchCounters counters = new SwitchCounters();
     private final ConnectionTable connections;
+    private final OwnAnswers answers;
     private final List<ConnectionEntry> timed = new ArrayList<>();
     private final WaitingSegments waiting = new WaitingSegments();
     private final FrameFlyweight frame = new FrameFlyweight();
@@ -78,6 +80,7 @@ public final class WebSwitch {
         this.output = output;
         responder = new VipResponder(output);
         connections = new ConnectionTable(output, responder, counters, maxConnections, maxHeads);
+        answers = new OwnAnswers(connections, responder, counters);
     }
 
     /** Takes a (valid) configuration; connections of servers that are still in it stay. */
@@ -210,14 +213,7 @@ public final class WebSwitch {
             // Nothing but the SYN-ACK was sent to this client, so there is nothing else it could acknowledge.
             return frame.ack() == entry.requestAck && from + frame.seqLength() >= 0 && from <= gather.capacity();
         }
-        if (entry.state == State.ANSWERED) {
-            int from = TcpSeq.distance(entry.answerAck, frame.seq());
-            boolean inWindow = from >= -ANSWERED_WINDOW && from <= ANSWERED_WINDOW;
-            boolean acknowledged = TcpSeq.isAtOrAfter(frame.ack(), entry.answerSeq)
-                    && TcpSeq.isBeforeOrAt(frame.ack(), answerEnd(entry));
-            return inWindow && acknowledged;
-        }
-        return true;
+        return entry.state != State.ANSWERED || OwnAnswers.acceptable(entry, frame);
     }
 
     /** Notes where the client is; a sender with another MAC is believed only if it proved to be the client. */
@@ -365,7 +361,7 @@ public final class WebSwitch {
                 onMigrated(config, classifier, entry, nowNs);
                 break;
             case ANSWERED:
-                onAnswered(config, entry);
+                answers.onSegment(config, entry, frame);
                 break;
         }
     }
@@ -529,7 +525,7 @@ public final class WebSwitch {
             }
         }
         if (entry.state == State.ANSWERED) {
-            onAnswered(config, entry);
+            answers.onSegment(config, entry, frame);
         } else if (entry.state == State.GATHERING) {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (entry.server != server) {
@@ -657,7 +653,7 @@ public final class WebSwitch {
                 decide(config, classifier, entry, kind, null, nowNs);
                 return;
             }
-            if (parsed == RequestHead.REFUSED) {
+            if (parsed == RequestHead.REFUSED && entry.state != State.MOVING) {
                 refuse(config, entry, null, nowNs);
                 return;
             }
@@ -688,6 +684,9 @@ public final class WebSwitch {
         int parsed = head.parse(gather.bytes(), 0, gather.length());
         if (parsed > 0) {
             decide(config, classifier, entry, keptKind, gather, nowNs);
+        } else if (parsed == RequestHead.REFUSED && entry.state == State.MOVING) {
+            // Nothing proves that a bounce is the first of its request: packet-ins can be lost.
+            entry.refuseAtNs = entry.refuseAtNs == 0 ? nowNs + LOST_START_NS : entry.refuseAtNs;
         } else if (parsed == RequestHead.REFUSED) {
             refuse(config, entry, gather, nowNs);
         } else if (gather.finished()) {
@@ -838,90 +837,7 @@ public final class WebSwitch {
             long nowNs) {
         entry.answerAck = gather == null ? frame.seq() + frame.seqLength() : receivedEnd(gather);
         entry.answerFinReceived = gather == null ? frame.hasFlag(TcpFlags.FIN) : gather.finished();
-        connections.removeFlow(entry);
-        if (entry.server != ConnectionEntry.NO_SERVER) {
-            config.load.closed(entry.server);
-            if (!entry.refused) {
-                connections.silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
-                connections.silence(config, entry, entry.server, entry.requestSeq, entry.requestAck);
-            }
-            entry.server = ConnectionEntry.NO_SERVER;
-        }
-        connections.endSilentServers(config, entry, ConnectionEntry.NO_SERVER, nowNs);
-        entry.state = State.ANSWERED;
-        connections.heads().release(entry);
-        entry.answerSeq = entry.requestAck;
-        entry.answerStatus = response.status();
-        entry.answerFinAcknowledged = false;
-        entry.answeredUntilNs = nowNs + ANSWERED_NS;
-        connections.keepAnswered(entry);
-        countAnswer(response);
-        sendAnswer(config, entry, response);
-    }
-
-    private void countAnswer(ErrorResponse response) {
-        switch (response) {
-            case BAD_REQUEST:
-                counters.increment(SwitchCounter.ANSWERED_400);
-                break;
-            case HEAD_TOO_LARGE:
-                counters.increment(SwitchCounter.ANSWERED_431);
-                break;
-            case SERVICE_UNAVAILABLE:
-                counters.increment(SwitchCounter.ANSWERED_503);
-                break;
-            default:
-                counters.increment(SwitchCounter.ANSWERED_OTHER);
-        }
-    }
-
-    private void sendAnswer(RunningConfig config, ConnectionEntry entry, ErrorResponse response) {
-        if (entry.clientMac == 0) {
-            counters.increment(SwitchCounter.DROPPED_UNKNOWN_CLIENT);
-        } else {
-            responder.answer(config.config, entry, response);
-        }
-    }
-
-    /** Acknowledges whatever still comes, repeats the answer until the client has it, and lets the client close. */
-    private void onAnswered(RunningConfig config, ConnectionEntry entry) {
-        counters.increment(SwitchCounter.SEGMENTS_AFTER_ANSWER);
-        ErrorResponse response = answerOf(entry.answerStatus);
-        int end = answerEnd(entry);
-        int received = frame.seq() + frame.seqLength();
-        boolean contiguous = TcpSeq.isBeforeOrAt(frame.seq(), entry.answerAck);
-        if (contiguous && TcpSeq.isAfter(received, entry.answerAck)) {
-            entry.answerAck = received;
-        }
-        if (frame.hasFlag(TcpFlags.ACK) && TcpSeq.isAtOrAfter(frame.ack(), end)) {
-            entry.answerFinAcknowledged = true;
-        }
-        if (frame.seqLength() > 0) {
-            if (entry.answerFinAcknowledged) {
-                responder.acknowledge(config.config, entry, end, entry.answerAck, 0);
-            } else {
-                sendAnswer(config, entry, response);
-            }
-        }
-        if (frame.hasFlag(TcpFlags.FIN) && entry.answerAck == received) {
-            entry.answerFinReceived = true;
-        }
-        if (entry.answerFinReceived && entry.answerFinAcknowledged) {
-            connections.remove(entry);
-        }
-    }
-
-    private static int answerEnd(ConnectionEntry entry) {
-        return entry.answerSeq + answerOf(entry.answerStatus).lengthBytes() + 1;
-    }
-
-    private static ErrorResponse answerOf(int status) {
-        for (ErrorResponse response : ErrorResponse.values()) {
-            if (response.status() == status) {
-                return response;
-            }
-        }
-        return ErrorResponse.BAD_REQUEST;
+        answers.open(config, entry, response, nowNs);
     }
 
     // ---- time ------------------------------------------------------------------------------------------------
@@ -976,6 +892,9 @@ public final class WebSwitch {
             answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, gather, nowNs);
             return false;
         }
+        if (entry.state == State.MOVING) {
+            return movingTimer(config, entry, gather, nowNs);
+        }
         boolean due = nowNs - entry.lastArrivalNs >= PARTIAL_HEAD_NS && gather.length() > 0;
         if (due && entry.resendAtNs != entry.lastArrivalNs && entry.clientMac != 0) {
             entry.resendAtNs = entry.lastArrivalNs;
@@ -985,6 +904,19 @@ public final class WebSwitch {
             counters.increment(SwitchCounter.PARTIAL_HEADS_ACKNOWLEDGED);
         }
         return true;
+    }
+
+    /**
+     * Filters bounce whole heads, so a bounced one that is incomplete has lost a segment on the way, perhaps its first:
+     * it is not acknowledged, and the client sends it again.
+     */
+    private boolean movingTimer(RunningConfig config, ConnectionEntry entry, ReassemblyBuffer gather, long nowNs) {
+        if (entry.refuseAtNs == 0 || nowNs - entry.refuseAtNs < 0) {
+            return true;
+        }
+        head.parse(gather.bytes(), 0, gather.length());
+        refuse(config, entry, gather, nowNs);
+        return false;
     }
 
     private static int scaled(ConnectionEntry entry, int windowBytes) {

@@ -115,6 +115,7 @@ class WebSwitchMigratedTest {
                     .ack(101)
                     .bouncedBy("s1", MigrationTag.MOVED)
                     .send();
+            lab.pass(400);
 
             assertThat(lab.decisions())
                     .contains("unflow c1", SwitchLab.answer(c1, ErrorResponse.BAD_REQUEST, 101, END + 12));

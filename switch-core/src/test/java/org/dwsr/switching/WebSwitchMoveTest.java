@@ -244,11 +244,26 @@ class WebSwitchMoveTest {
         }
 
         @Test
-        void shouldAcknowledgeInTheConnectionsNumbersAfter40Milliseconds() {
+        void shouldNotAcknowledgeSinceItsStartMayBeLost() {
             piece(0, PAGE.substring(0, 5));
-            lab.pass(40);
+            lab.happened();
+            lab.pass(1_000);
 
-            assertThat(lab.decisions()).containsExactly("c1 A seq=w+101 ack=c+" + (END + 5) + " win=128");
+            assertThat(lab.happened()).isEmpty();
+        }
+
+        @Test
+        void shouldMoveWhenTheLostStartComesAfterTheRest() {
+            piece(20, PAGE.substring(20));
+            lab.pass(300);
+            assertThat(lab.decisions()).isEmpty();
+            piece(0, PAGE.substring(0, 20));
+            piece(20, PAGE.substring(20));
+
+            assertThat(lab.decisions())
+                    .containsExactly("flow c1>s3", silence("s1", 0), sent("s3", "moved/020", 0, PAGE));
+            lab.pass(1_000);
+            assertThat(lab.happened()).isEmpty();
         }
     }
 
@@ -353,6 +368,10 @@ class WebSwitchMoveTest {
             bounce("s1", 0, PAGE).send();
             lab.happened();
             bounce("s3", 1, broken).send();
+            assertThat(lab.happened()).containsExactly("+segments_gathered");
+            lab.pass(395);
+            assertThat(lab.happened()).isEmpty();
+            lab.pass(5);
 
             assertThat(lab.happened())
                     .containsExactly(

@@ -53,6 +53,7 @@ class WebSwitchRestartTest {
                     .ack(9_000)
                     .bouncedBy("s3", MigrationTag.MOVED)
                     .send();
+            lab.pass(400);
             assertThat(lab.decisions()).anyMatch(line -> line.startsWith("c1@1:-1 PFA seq=w+9000"));
         }
 
