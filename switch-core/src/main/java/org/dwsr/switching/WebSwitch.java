@@ -50,6 +50,13 @@ public final class WebSwitch {
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
     private static final int MAX_RESENDS = 25;
     private static final long ANSWERED_NS = 10_000 * NANOS_PER_MS;
+    /** How long a client whose connection its filter has lost is answered with RST. */
+    private static final long LOST_NS = 60_000 * NANOS_PER_MS;
+
+    private static final long ASK_NS = 1_000 * NANOS_PER_MS;
+    /** In place of the status of an answer: the answer is an RST. */
+    private static final int RESET = 0;
+
     private static final long HEAD_TIMEOUT_NS = 60_000 * NANOS_PER_MS;
     private static final long YOUNG_NS = 2_000 * NANOS_PER_MS;
     private static final int GATHER_BYTES = RequestHead.MAX_HEAD_BYTES + 2048;
@@ -802,6 +809,12 @@ public final class WebSwitch {
 
     /** Acknowledges whatever still comes, repeats the answer until the client has it, and lets the client close. */
     private void onAnswered(RunningConfig config, ConnectionEntry entry) {
+        if (entry.answerStatus == RESET) {
+            frame.ethSource(entry.clientMac);
+            responder.reset(config.config, entry.ingressDatapath, entry.ingressPort, frame);
+            connections.remove(entry.key);
+            return;
+        }
         ErrorResponse response = answerOf(entry.answerStatus);
         int end = entry.answerSeq + response.lengthBytes() + 1;
         int received = frame.seq() + frame.seqLength();
@@ -873,6 +886,9 @@ public final class WebSwitch {
                 if (nowNs - entry.answeredUntilNs >= 0) {
                     connections.remove(entry.key);
                     return false;
+                }
+                if (entry.answerStatus == RESET && nowNs - entry.resendAtNs >= 0) {
+                    ask(config, entry, nowNs);
                 }
                 return true;
         }
@@ -1016,6 +1032,35 @@ public final class WebSwitch {
         counters.increment(SwitchCounter.CONNECTIONS_ENDED);
     }
 
+    /**
+     * Ends a connection that its filter no longer knows (it was restarted). Nobody knows the client's numbers any more,
+     * and without an end the client would wait for ever. So it is asked: every TCP answers a segment from before its
+     * window with an ACK (RFC 9293 section 3.10.7.4), and that has the number an RST needs.
+     */
+    private void lose(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        if (entry.clientMac == 0) {
+            end(config, entry, nowNs);
+            return;
+        }
+        removeFlow(entry);
+        config.load.closed(entry.server);
+        endSilentServers(config, entry, entry.server, nowNs);
+        counters.increment(SwitchCounter.CONNECTIONS_ENDED);
+        entry.server = ConnectionEntry.NO_SERVER;
+        entry.state = State.ANSWERED;
+        entry.gather = null;
+        entry.answerStatus = RESET;
+        entry.answeredUntilNs = nowNs + LOST_NS;
+        time(entry);
+        ask(config, entry, nowNs);
+    }
+
+    /** Again every second: the answer may still take the flow to the filter, which drops it. */
+    private void ask(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        entry.resendAtNs = nowNs + ASK_NS;
+        responder.acknowledge(config.config, entry, entry.requestAck - 1, entry.requestSeq, 0);
+    }
+
     private void onLive(RunningConfig config, FilterReport report, int server, long nowNs) {
         LongKeyedTable<Boolean> live = new LongKeyedTable<>();
         for (int i = 0; i < report.liveCount(); i++) {
@@ -1039,7 +1084,7 @@ public final class WebSwitch {
                     && nowNs - entry.migratedAtNs > YOUNG_NS
                     && live.get(entry.key) == null;
             if (gone && entry != null) {
-                end(config, entry, nowNs);
+                lose(config, entry, nowNs);
             }
         }
     }
