@@ -372,8 +372,9 @@ class LabUnderTest:
         with sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("0.0.0.0", port))
-            # A closed port: the web switch itself answers, with RST.
-            with contextlib.suppress(ConnectionRefusedError):
+            sock.settimeout(10)
+            # A closed port: the web switch itself answers, with RST, if it lives.
+            with contextlib.suppress(ConnectionRefusedError, TimeoutError):
                 sock.connect((self.vip, 81))
         until(lambda: self.tap.of_client(port), 10, "the capture of the control port to catch up")
 

@@ -98,6 +98,11 @@ final class ConnectionEntry {
         this.key = key;
     }
 
+    /** Whether its filter has lost it and only an RST is left for its client. */
+    boolean lost() {
+        return state == State.ANSWERED && answerStatus == OwnAnswers.RESET;
+    }
+
     /** Notes that a server is silent now; of more than four the one silent longest is forgotten, and ends by itself. */
     void silent(int server, long nowNs) {
         notSilent(server);

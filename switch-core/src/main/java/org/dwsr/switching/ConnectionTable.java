@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * The connection table (the paper's figure 10): which server has a connection, its flow, who is silent for it, and how
  * it ends.
  *
- * <p>Filters are the authority on live connections (DESIGN section 3a): their reports restore entries after a restart,
+ * <p>Filters are the authority on live connections (docs/contract.md): their reports restore entries after a restart,
  * correct what flows say, and end entries. What no filter will ever end expires. The sum of a server's entries is its
  * load; entries, flows and load change only here and where {@link WebSwitch} decides about a request.
  */
@@ -26,6 +26,10 @@ final class ConnectionTable {
 
     private static final long NANOS_PER_MS = 1_000_000L;
     private static final long YOUNG_NS = 2_000 * NANOS_PER_MS;
+    /** How long a client whose connection its filter has lost is asked, and answered with RST. */
+    private static final long LOST_NS = 60_000 * NANOS_PER_MS;
+
+    private static final long ASK_NS = 1_000 * NANOS_PER_MS;
     private static final int SWEPT_SLOTS = 1024;
     /** How long a connection without a flow is kept when its filter is not heard of either. */
     private static final long VANISHED_NS = 600_000 * NANOS_PER_MS;
@@ -39,6 +43,9 @@ final class ConnectionTable {
     private final GatheringHeads heads;
     private final LongKeyedTable<ConnectionEntry> connections = new LongKeyedTable<>();
     private final ArrayDeque<ConnectionEntry> answered = new ArrayDeque<>();
+    /** Ordered by when each is asked next, because all wait equally long. */
+    private final ArrayDeque<ConnectionEntry> lost = new ArrayDeque<>();
+
     private int sweepSlot;
     private @Nullable RunningConfig running;
     private @Nullable ServerAvailability availability;
@@ -341,7 +348,7 @@ final class ConnectionTable {
             }
         }
         for (ConnectionEntry entry : gone) {
-            end(config, entry, nowNs);
+            lose(config, entry, nowNs);
         }
     }
 
@@ -395,8 +402,54 @@ final class ConnectionTable {
         counters.increment(SwitchCounter.CONNECTIONS_ENDED);
     }
 
+    /**
+     * Ends a connection that its filter no longer knows, because it was restarted. Nobody knows the client's numbers any
+     * more, and without an end it would wait for ever. So it is asked: every TCP answers a segment from before its
+     * window with an ACK (RFC 9293 section 3.10.7.4), and that has the number an RST needs.
+     */
+    private void lose(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        if (entry.state != State.MIGRATED || !entry.offsetSeqKnown || entry.clientMac == 0) {
+            end(config, entry, nowNs);
+            return;
+        }
+        config.load.closed(entry.server);
+        removeFlow(entry);
+        endSilentServers(config, entry, entry.server, nowNs);
+        heads.release(entry);
+        counters.increment(SwitchCounter.CONNECTIONS_ENDED);
+        counters.increment(SwitchCounter.CONNECTIONS_LOST);
+        entry.server = ConnectionEntry.NO_SERVER;
+        entry.state = State.ANSWERED;
+        entry.answerStatus = OwnAnswers.RESET;
+        entry.answeredUntilNs = nowNs + LOST_NS;
+        lost.add(entry);
+        ask(config, entry, nowNs);
+    }
+
+    private void ask(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        entry.resendAtNs = nowNs + ASK_NS;
+        responder.acknowledge(config.config, entry, entry.requestAck - 1, entry.requestSeq, 0);
+    }
+
+    /** Asks again every second: the answer may have followed a flow that was not gone yet. */
+    private void askLost(RunningConfig config, long nowNs) {
+        for (ConnectionEntry entry = lost.peek();
+                entry != null && nowNs - entry.resendAtNs >= 0;
+                entry = lost.peek()) {
+            lost.remove();
+            boolean current = entry.state == State.ANSWERED && connections.get(entry.key) == entry;
+            if (current && nowNs - entry.answeredUntilNs >= 0) {
+                connections.remove(entry.key);
+            } else if (current) {
+                ask(config, entry, nowNs);
+                lost.add(entry);
+            }
+        }
+    }
+
     /** Lets time pass: answered entries go, and so do those that no filter will ever end. */
     void onTick(RunningConfig config, long nowNs) {
+        askLost(config, nowNs);
         for (ConnectionEntry entry = answered.peek();
                 entry != null && nowNs - entry.answeredUntilNs >= 0;
                 entry = answered.peek()) {

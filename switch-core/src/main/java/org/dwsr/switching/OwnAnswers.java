@@ -7,12 +7,15 @@ import org.dwsr.packet.TcpSeq;
 import org.dwsr.switching.ConnectionEntry.State;
 
 /**
- * The state ANSWERED: what the web switch says itself (DESIGN section 4), as a TCP that sends one segment and closes.
+ * The state ANSWERED: what the web switch says itself (docs/contract.md), as a TCP that sends one segment and closes.
  *
  * <p>The answer carries the FIN and a window of 0. Whatever the client still sends is acknowledged and the answer
  * repeated, until the client has acknowledged it and closed too, or 10 s have gone.
  */
 final class OwnAnswers {
+    /** In place of an answer's status: every segment is answered with RST; see {@link ConnectionTable}. */
+    static final int RESET = 0;
+
     private static final long ANSWERED_NS = 10_000_000_000L;
     private static final int WINDOW = 1 << 16;
 
@@ -76,6 +79,13 @@ final class OwnAnswers {
     /** Acknowledges whatever still comes, repeats the answer until the client has it, and lets the client close. */
     void onSegment(RunningConfig config, ConnectionEntry entry, FrameFlyweight frame) {
         counters.increment(SwitchCounter.SEGMENTS_AFTER_ANSWER);
+        if (entry.lost()) {
+            // A filter's bounce bears a tag; the RST goes to the client.
+            frame.ethSource(entry.clientMac);
+            responder.reset(config.config, entry.ingressDatapath, entry.ingressPort, frame);
+            connections.remove(entry);
+            return;
+        }
         int end = end(entry);
         int received = frame.seq() + frame.seqLength();
         boolean contiguous = TcpSeq.isBeforeOrAt(frame.seq(), entry.answerAck);
@@ -91,6 +101,10 @@ final class OwnAnswers {
             } else {
                 send(config, entry, response(entry));
             }
+        } else if (entry.answerFinAcknowledged) {
+            // With window 0 a client keeps even its FIN back, for minutes (RFC 9293 section 3.8.6.1). This is room for
+            // a FIN and hardly for more of an upload: segments with payload are still acknowledged with window 0.
+            responder.acknowledge(config.config, entry, end, entry.answerAck, 1);
         }
         if (frame.hasFlag(TcpFlags.FIN) && entry.answerAck == received) {
             entry.answerFinReceived = true;
@@ -102,6 +116,9 @@ final class OwnAnswers {
 
     /** Tells whether a segment can be the answered client's. */
     static boolean acceptable(ConnectionEntry entry, FrameFlyweight frame) {
+        if (entry.lost()) {
+            return true;
+        }
         int from = TcpSeq.distance(entry.answerAck, frame.seq());
         return from >= -WINDOW
                 && from <= WINDOW

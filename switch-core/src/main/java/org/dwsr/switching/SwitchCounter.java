@@ -44,6 +44,8 @@ public enum SwitchCounter {
     FILTER_REPORTS,
     CONNECTIONS_RESTORED,
     CONNECTIONS_ENDED,
+    /** Of these, the ones that a restarted filter no longer knew: their clients get RST. */
+    CONNECTIONS_LOST,
     /** Connections that ended although no filter said so: nobody has heard of them for long. */
     CONNECTIONS_EXPIRED,
     ANSWERED_400,

@@ -247,7 +247,7 @@ public final class WebSwitch {
     private void onClientReset(RunningConfig config, @Nullable ConnectionEntry entry) {
         if (entry != null && entry.server != ConnectionEntry.NO_SERVER) {
             forward(config, entry);
-        } else if (entry != null && frame.seq() == nextExpected(entry)) {
+        } else if (entry != null && (entry.lost() || frame.seq() == nextExpected(entry))) {
             connections.remove(entry);
             counters.increment(SwitchCounter.CLIENT_RESETS);
         } else {

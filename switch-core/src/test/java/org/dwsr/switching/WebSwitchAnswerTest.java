@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The state ANSWERED: the web switch's own complete responses and their clean ends (DESIGN section 4). */
+/** The state ANSWERED: the web switch's own complete responses and their clean ends (docs/contract.md). */
 class WebSwitchAnswerTest {
     private static final String BROKEN = "GET / HTTP/1.1\r\nHost : a\r\n\r\n";
     private static final int END = 1 + BROKEN.length();

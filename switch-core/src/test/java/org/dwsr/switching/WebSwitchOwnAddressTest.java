@@ -7,7 +7,7 @@ import org.dwsr.packet.MigrationTag;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 
-/** What the web switch answers or drops for the VIP as an address, before any connection matters (DESIGN section 4). */
+/** What the web switch answers or drops for the VIP as an address, before any connection matters (docs/contract.md). */
 class WebSwitchOwnAddressTest {
     private static final String IMAGE = "GET /img/a HTTP/1.1\r\nHost: a\r\n\r\n";
 

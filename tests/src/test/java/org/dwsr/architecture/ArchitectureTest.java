@@ -40,7 +40,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * What may use what (DESIGN.md section 6): the pure modules decide over bytes and time that they are given; the hosts
+ * What may use what (ARCHITECTURE.md): the pure modules decide over bytes and time that they are given; the hosts
  * translate and call.
  *
  * <p>The classes of every module that has been built are read from where Maven puts them. Each rule is also held
