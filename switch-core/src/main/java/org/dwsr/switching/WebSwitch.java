@@ -812,6 +812,10 @@ public final class WebSwitch {
             } else {
                 sendAnswer(config, entry, response);
             }
+        } else if (entry.answerFinAcknowledged) {
+            // With window 0 a client keeps even its FIN back, for minutes (RFC 9293 section 3.8.6.1). This is room for
+            // a FIN and hardly for more of an upload: segments with payload are still acknowledged with window 0.
+            responder.acknowledge(config.config, entry, end, entry.answerAck, 1);
         }
         boolean closed = frame.hasFlag(TcpFlags.FIN) && entry.answerAck == received;
         if (closed && entry.answerFinAcknowledged) {
