@@ -59,9 +59,9 @@ def many_returns(lab):
                 servers.add(page(connection, mark))
         port = connection.port
     expect_equal(len(servers), 2, f"servers that answered ({sorted(servers)})")
-    expect_equal(lab.passive_opens() - before, 2, "handshakes after 120 more requests")
     of_nginx = {(server, entry["connection"]) for server, entry in lab.logged(mark)}
     expect_equal(len(of_nginx), 2, "connections as nginx numbers them")
+    expect_equal(lab.passive_opens() - before, 2, "handshakes after 120 more requests")
     until(lambda: not lab.sockets_of(port), 2, lambda: f"the servers' sockets to go: {lab.sockets_of(port)}")
 
 

@@ -326,6 +326,30 @@ def reset_early(lab):
     until(lambda: not _flows_of(lab, ports), 2, lambda: f"the flows to go: {_flows_of(lab, ports)}")
 
 
+@case("a client that the web switch itself has answered can close: its FIN is taken at once", labs=BOTH)
+def close_after_answer(lab):
+    for first in (True, False):
+        for upload_bytes in (0, 30_000):
+            with lab.connect() as connection:
+                if not first:
+                    picture(connection)
+                connection.send(b"GET / HTTP/1.1\r\nHost : two words\r\n\r\n" + bytes(upload_bytes))
+                response = connection.response()
+                expect_equal((response.status, response.server), (400, None), "the web switch's own answer")
+                connection.at_end()
+                port = connection.port
+                if upload_bytes:
+                    # Its kernel has more to send than the web switch will ever take.
+                    connection.abort()
+            until(lambda port=port: not _client_states(lab, port), 2,
+                  lambda port=port: f"the client's socket to go; it is in {_client_states(lab, port)}")  # fmt: skip
+
+
+def _client_states(lab, port):
+    text = lab.run("c1", "ss", "-Htan", "state", "connected", "exclude", "time-wait", f"( sport = :{port} )")
+    return [line.split()[0] for line in text.splitlines()]
+
+
 @case("curl: several addresses on one connection, and many at a time with -Z", labs=BOTH)
 def real_curl(lab):
     mark = unique("curl")

@@ -409,6 +409,14 @@ class LabUnderTest:
             and not self.connection_flows()
         )
 
+    def settle(self):
+        """Waits until no client has a connection left over, e.g. of a request that was sent before all was ready and is
+        still being repeated: its handshake with a server would be counted to whatever case runs then."""
+        states = ("state", "connected", "exclude", "time-wait", "exclude", "fin-wait-2", "dst", self.vip)
+        until(lambda: not any(self.run(client, "ss", "-Htn", *states) for client in ("c1", "c2")), 30,
+              "the clients' left-over connections to go")  # fmt: skip
+        return self
+
     # ---- processes
 
     def kill(self, role, number=9):

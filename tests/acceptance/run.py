@@ -54,7 +54,7 @@ def lab_up(mode, prefix, number):
         under_test = harness.LabUnderTest(harness.dwsr_lab.Lab(name), mode)
         under_test.tap.open()
         try:
-            yield under_test
+            yield under_test.settle()
         finally:
             if under_test.tap.process is not None:
                 under_test.tap.process.kill()
@@ -127,7 +127,7 @@ def run_lab(mode, cases, options, number, results):
             for one in sorted(cases, key=lambda one: one.last):
                 run_case(one, under_test, results)
             finish(under_test, results)
-    except (subprocess.CalledProcessError, OSError, RuntimeError) as problem:
+    except (subprocess.CalledProcessError, OSError, RuntimeError, harness.Failure) as problem:
         results.add(mode, "the lab comes up and goes down", str(problem), time.monotonic() - started)
 
 
