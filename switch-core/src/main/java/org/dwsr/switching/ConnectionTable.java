@@ -433,9 +433,7 @@ final class ConnectionTable {
 
     /** Asks again every second: the answer may have followed a flow that was not gone yet. */
     private void askLost(RunningConfig config, long nowNs) {
-        for (ConnectionEntry entry = lost.peek();
-                entry != null && nowNs - entry.resendAtNs >= 0;
-                entry = lost.peek()) {
+        for (ConnectionEntry entry = lost.peek(); entry != null && nowNs - entry.resendAtNs >= 0; entry = lost.peek()) {
             lost.remove();
             boolean current = entry.state == State.ANSWERED && connections.get(entry.key) == entry;
             if (current && nowNs - entry.answeredUntilNs >= 0) {

@@ -132,10 +132,21 @@ class WebSwitchAnswerTest {
         void shouldOnlyAcknowledgeWhenTheClientHasTheAnswer() {
             answered();
             c1.packet("A").seq(END).ack(ANSWERED).send();
-            assertThat(lab.happened()).containsExactly("+segments_after_answer");
+            lab.happened();
             c1.data(END, "x").ack(ANSWERED).send();
 
             assertThat(lab.decisions()).containsExactly("c1 A seq=w+" + ANSWERED + " ack=c+" + (END + 1) + " win=0");
+        }
+
+        @Test
+        void shouldOpenTheWindowForAFinOnlyWhenTheClientHasTheAnswer() {
+            answered();
+            c1.packet("A").seq(END).send();
+            assertThat(lab.decisions()).isEmpty();
+            c1.packet("A").seq(END).ack(ANSWERED).send();
+
+            assertThat(lab.happened())
+                    .containsExactly("c1 A seq=w+" + ANSWERED + " ack=c+" + END + " win=1", "+segments_after_answer");
         }
 
         @Test
@@ -173,7 +184,9 @@ class WebSwitchAnswerTest {
 
             assertThat(lab.happened())
                     .containsExactly(
-                            "c1 A seq=w+" + ANSWERED + " ack=c+" + (END + 1) + " win=0", "+segments_after_answer=2");
+                            "c1 A seq=w+" + ANSWERED + " ack=c+" + END + " win=1",
+                            "c1 A seq=w+" + ANSWERED + " ack=c+" + (END + 1) + " win=0",
+                            "+segments_after_answer=2");
             assertThat(lab.value("connections")).isZero();
         }
 

@@ -97,7 +97,57 @@ class WebSwitchRestartTest {
             lab.report("s1").boot("boot-2").full().send();
 
             assertThat(lab.webSwitch.load(0)).isZero();
+            assertThat(lab.value("connections_ended")).isEqualTo(atS1);
+            assertThat(lab.value("connections_lost")).isEqualTo(atS1);
+            lab.pass(60_100);
             assertThat(lab.value("connections")).isEqualTo(100 - atS1);
+        }
+
+        @Test
+        void shouldAskAClientForTheNumberThatResetsItWhenItsFilterHasLostIt() {
+            lost();
+
+            assertThat(lab.decisions()).containsExactly("unflow c1", "c1 A seq=w+0 ack=c+1 win=0");
+            lab.pass(1_000);
+            assertThat(lab.decisions()).containsExactly("c1 A seq=w+0 ack=c+1 win=0");
+        }
+
+        @Test
+        void shouldResetALostClientWithTheNumberItAnswers() {
+            lost();
+            lab.happened();
+            c1.packet("A").seq(700).ack(90_000).send();
+
+            assertThat(lab.decisions()).containsExactly("c1 R seq=w+90000 win=0");
+            assertThat(lab.value("connections")).isZero();
+        }
+
+        @Test
+        void shouldForgetALostClientThatHasNoSocketAnyMore() {
+            lost();
+            lab.happened();
+            c1.packet("R").seq(1).send();
+
+            assertThat(lab.decisions()).isEmpty();
+            assertThat(lab.value("connections")).isZero();
+        }
+
+        @Test
+        void shouldTakeANewConnectionOfALostClient() {
+            lost();
+            lab.happened();
+            c1.isn += 500_000;
+            c1.connectAndAsk(IMAGE);
+
+            assertThat(lab.webSwitch.load(0) + lab.webSwitch.load(1)).isEqualTo(1);
+        }
+
+        private void lost() {
+            lab.reportAll();
+            c1.connectAndAsk(IMAGE);
+            lab.pass(3_000);
+            lab.happened();
+            lab.report("s1").boot("boot-2").full().send();
         }
 
         @Test
