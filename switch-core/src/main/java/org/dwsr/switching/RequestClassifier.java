@@ -8,6 +8,7 @@ import org.dwsr.config.PoolConfig;
 import org.dwsr.config.ServiceConfig;
 import org.dwsr.http.RequestHead;
 import org.dwsr.rule.RuleTable;
+import org.dwsr.session.ServerFilter;
 import org.dwsr.session.SessionCookies;
 
 /**
@@ -24,6 +25,7 @@ public final class RequestClassifier {
     private final ServiceConfig service;
     private final RuleTable rules;
     private final SessionCookies cookies;
+    private final ServerFilter inPool = this::inPool;
     private PoolConfig poolOfCookie;
 
     /** A classifier for one service of a configuration. */
@@ -71,7 +73,7 @@ public final class RequestClassifier {
      */
     public int cookieServer(ByteBuffer buf, RequestHead head, int contentType) {
         poolOfCookie = pool(contentType);
-        int id = cookies.findServer(buf, head, contentType, this::inPool);
+        int id = cookies.findServer(buf, head, contentType, inPool);
         return id < 0 ? NO_SERVER : config.serverIndexById(id);
     }
 
