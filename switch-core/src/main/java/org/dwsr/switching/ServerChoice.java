@@ -18,8 +18,8 @@ final class ServerChoice {
     /** A server silenced longer ago than this may have ended the connection before the request arrives. */
     private static final long SWITCH_BACK_NS = 14_500_000_000L;
 
-    private final IntPredicate isOpen = this::isOpen;
-    private final IntPredicate isOpenAndUnsuspected = this::isOpenAndUnsuspected;
+    private final IntPredicate open = this::isOpen;
+    private final IntPredicate openAndUnsuspected = this::isOpenAndUnsuspected;
     private RunningConfig running;
     private ServerAvailability availability;
     private long nowNs;
@@ -60,8 +60,8 @@ final class ServerChoice {
             }
         }
         int clientAddress = ConnectionKey.clientAddress(entry.key);
-        int chosen = running.scheduler(pool).choose(clientAddress, isOpenAndUnsuspected, running.load);
-        return chosen >= 0 ? chosen : running.scheduler(pool).choose(clientAddress, isOpen, running.load);
+        int chosen = running.scheduler(pool).choose(clientAddress, openAndUnsuspected, running.load);
+        return chosen >= 0 ? chosen : running.scheduler(pool).choose(clientAddress, open, running.load);
     }
 
     /** Tells whether the last choice followed a session cookie. */
