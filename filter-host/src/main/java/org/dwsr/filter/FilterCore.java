@@ -317,7 +317,7 @@ public final class FilterCore implements PacketCore {
         c.rebuildSinceNs = nowNs;
         c.resendAtNs = nowNs + SYN_RETRY_NS;
         c.seenNs = nowNs;
-        ReassemblyBuffer held = hold(c, frame.seq());
+        ReassemblyBuffer held = hold(c, frame.seq(), nowNs);
         insertFrame(held);
         gatherEarly(known, c, held);
         arm(c);
@@ -375,7 +375,7 @@ public final class FilterCore implements PacketCore {
         c.seenNs = nowNs;
         int verdict = DROP;
         if (early.holds(c.key)) {
-            ReassemblyBuffer held = c.held != null ? c.held : hold(c, frame.seq());
+            ReassemblyBuffer held = c.held != null ? c.held : hold(c, frame.seq(), nowNs);
             insertFrame(held);
             gatherEarly(known, c, held);
             release(known, classifier, c, nowNs);
@@ -632,7 +632,7 @@ public final class FilterCore implements PacketCore {
         } else {
             passNews(known, c);
         }
-        ReassemblyBuffer held = hold(c, c.accepted);
+        ReassemblyBuffer held = hold(c, c.accepted, nowNs);
         insertFrame(held);
         afterStop(known, classifier, c, stop, nowNs);
         return DROP;
@@ -641,7 +641,7 @@ public final class FilterCore implements PacketCore {
     private int holdFrame(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
         ReassemblyBuffer held = c.held;
         if (held == null) {
-            held = hold(c, c.accepted);
+            held = hold(c, c.accepted, nowNs);
         }
         insertFrame(held);
         c.heldAtNs = nowNs;
@@ -674,7 +674,7 @@ public final class FilterCore implements PacketCore {
         }
     }
 
-    private ReassemblyBuffer hold(FilterConnection c, int base) {
+    private ReassemblyBuffer hold(FilterConnection c, int base, long nowNs) {
         ReassemblyBuffer held = freeBuffers.poll();
         if (held == null) {
             held = new ReassemblyBuffer(HELD_BYTES, base);
@@ -682,6 +682,7 @@ public final class FilterCore implements PacketCore {
             held.reset(base);
         }
         c.held = held;
+        c.heldAtNs = nowNs;
         counters.increment(FilterCounter.REQUESTS_HELD);
         return held;
     }
@@ -737,7 +738,6 @@ public final class FilterCore implements PacketCore {
             FilterConnection c,
             RequestGuard.Stop stop,
             long nowNs) {
-        c.heldAtNs = nowNs;
         arm(c);
         ReassemblyBuffer held = c.held;
         boolean cutOff = stop == RequestGuard.Stop.INCOMPLETE && held != null && held.finished();

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.PriorityQueue;
 import java.util.Random;
@@ -172,10 +171,7 @@ class MigrationSimulationTest {
 
         @Override
         public void packetOut(long datapath, int port, ByteBuffer frame, int offset, int length) {
-            byte[] bytes = new byte[length];
-            for (int i = 0; i < length; i++) {
-                bytes[i] = frame.get(offset + i);
-            }
+            byte[] bytes = copy(frame, offset, length);
             // Often later than a flow that was installed before it, and so behind the client's next segments.
             after((200 + (nowNs / 7 % 2) * 300) * US, () -> {
                 if (port >= 3) {
@@ -195,6 +191,12 @@ class MigrationSimulationTest {
         public void removeConnection(long datapath, long connectionKey) {
             after(100 * US, () -> flow = -1);
         }
+    }
+
+    private static byte[] copy(ByteBuffer frame, int offset, int length) {
+        byte[] bytes = new byte[length];
+        frame.get(offset, bytes);
+        return bytes;
     }
 
     private static final class FrameReader {
@@ -282,15 +284,13 @@ class MigrationSimulationTest {
 
         @Override
         public void toHost(ByteBuffer frame, int offset, int length) {
-            byte[] bytes = new byte[length];
-            frame.get(offset, bytes);
+            byte[] bytes = copy(frame, offset, length);
             network.after(1, () -> kernel(new FrameReader(bytes)));
         }
 
         @Override
         public void toNetwork(ByteBuffer frame, int offset, int length) {
-            byte[] bytes = new byte[length];
-            frame.get(offset, bytes);
+            byte[] bytes = copy(frame, offset, length);
             network.fromServer(index, bytes);
         }
 
@@ -405,7 +405,7 @@ class MigrationSimulationTest {
                     ack,
                     flags,
                     500);
-            byte[] copy = Arrays.copyOf(frame.array(), builder.length());
+            byte[] copy = copy(frame, 0, builder.length());
             ByteBuffer buf = ByteBuffer.wrap(copy);
             apply(core.onHostFrame(buf, 0, copy.length, false, network.nowNs), false, copy);
         }
@@ -555,8 +555,7 @@ class MigrationSimulationTest {
                     ack,
                     flags,
                     500);
-            int length = builder.length();
-            byte[] original = Arrays.copyOf(frame.array(), length);
+            byte[] original = copy(frame, 0, builder.length());
             network.lossy(() -> network.fromClient(original.clone()));
         }
 
