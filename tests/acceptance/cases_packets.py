@@ -18,7 +18,7 @@ def duplicate_tagged(lab):
     ).encode()
     wires = {server: Wire(lab.lab.hosts[server]["ovs"]) for server in APP_SERVERS}
     try:
-        with RawClient(lab, port=40_101, isn=77_000) as client:
+        with RawClient(lab, port=62_101, isn=77_000) as client:
             client.handshake()
             client.send_data(request)
             client.read(response_bytes, 5, "the answer of the POST")
@@ -58,7 +58,7 @@ def reordered_head(lab):
     mark = unique("reordered")
     for number, cut in enumerate((1, 4, 30, -3)):
         before = lab.passive_opens()
-        with RawClient(lab, port=40_110 + number, isn=0xFFFFFF00 + number) as client:
+        with RawClient(lab, port=62_110 + number, isn=0xFFFFFF00 + number) as client:
             client.handshake()
             for turn in range(4):
                 path = f"/index.php?{mark}" if turn % 2 else f"/img/photo.jpg?{mark}"
@@ -76,7 +76,7 @@ def reordered_head(lab):
 @case("a late copy of half a head after its request has moved changes nothing")
 def late_half(lab):
     mark = unique("late-half")
-    with RawClient(lab, port=40_120, isn=5_000) as client:
+    with RawClient(lab, port=62_120, isn=5_000) as client:
         client.handshake()
         client.send_data(_head(lab, f"/img/icon.png?{mark}"))
         client.read_response(5, "the image")
@@ -147,7 +147,7 @@ def byte_by_byte(lab):
 @case("a slow typist: every piece of a head is acknowledged before the next one, first and moved request")
 def slow_typist(lab):
     mark = unique("typist")
-    with RawClient(lab, port=40_130, isn=9_000) as client:
+    with RawClient(lab, port=62_130, isn=9_000) as client:
         client.handshake()
         for turn in range(3):
             path = f"/ping.php?{mark}" if turn % 2 else f"/img/icon.png?{mark}"
@@ -166,7 +166,7 @@ def duplicate_moved(lab):
     mark = unique("dup-moved")
     wires = {server: Wire(lab.lab.hosts[server]["ovs"]) for server in APP_SERVERS}
     try:
-        with RawClient(lab, port=40_140, isn=99_000) as client:
+        with RawClient(lab, port=62_140, isn=99_000) as client:
             client.handshake()
             client.send_data(_head(lab, f"/img/icon.png?{mark}"))
             client.read_response(5, "the image")
@@ -185,7 +185,7 @@ def duplicate_moved(lab):
                 path = f"/img/icon.png?{mark}" if step == "now" else f"/ping.php?{mark}"
                 client.send_data(_head(lab, path))
                 client.read_response(5, f"the next answer, the copy sent {step}")
-            expect_equal(lab.sockets_of(40_140, server), [server], "the POST's server keeps its connection")
+            expect_equal(lab.sockets_of(62_140, server), [server], "the POST's server keeps its connection")
     finally:
         for wire in wires.values():
             wire.close()
@@ -196,7 +196,7 @@ def duplicate_moved(lab):
 @case("a client that repeats a request it saw no answer to: the request runs once", labs=BOTH)
 def repeated_request(lab):
     mark = unique("again")
-    with RawClient(lab, port=40_150, isn=123_000) as client:
+    with RawClient(lab, port=62_150, isn=123_000) as client:
         client.handshake()
         for turn in range(3):
             path = f"/img/icon.png?{mark}" if turn == 1 else f"/sum.php?{mark}"

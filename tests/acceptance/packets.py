@@ -28,7 +28,7 @@ class RawClient:
     Every packet is the case's; only ARP is answered by itself, whenever the case waits for something.
     """
 
-    def __init__(self, lab, client="c1", ip="10.0.0.77", mac="02:64:77:00:0f:77", port=40_000, isn=1_000_000):
+    def __init__(self, lab, client="c1", ip="10.0.0.77", mac="02:64:77:00:0f:77", port=62_000, isn=1_000_000):
         self.lab = lab
         self.ip = ip
         self.mac = mac

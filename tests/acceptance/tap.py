@@ -7,6 +7,7 @@ import subprocess
 import time
 
 PACKET_IN = 10
+_MAX_FRAME = 65_550
 _MAX_LATER = 500
 
 
@@ -69,11 +70,16 @@ class OpenFlowTap:
         self.packet_ins = []
         self.response_segments = []
         self.total = 0
-        self.gaps = 0
+        self._unread = 0
         self._streams = {}
         self._reading = None
         self._rest = b""
         self.process = None
+
+    @property
+    def gaps(self):
+        """How often bytes were missing, or still are: a segment that is only late fills its hole."""
+        return self._unread + sum(bool(stream.later) for stream in self._streams.values())
 
     def open(self):
         with contextlib.suppress(FileNotFoundError):
@@ -103,7 +109,6 @@ class OpenFlowTap:
         self.read()
         self._reading.close()
         self.process = None
-        self.gaps += sum(bool(stream.later) for stream in self._streams.values())
         lost = [line.split()[0] for line in said.splitlines() if "dropped by kernel" in line]
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
@@ -157,7 +162,7 @@ class OpenFlowTap:
             for data in stream.take(seq, payload):
                 stream.rest = self._messages(seen, stream.rest + data)
             if len(stream.later) > _MAX_LATER:
-                self.gaps += 1
+                self._unread += 1
                 self._streams[source_port] = Stream(seq + len(payload))
 
     def _messages(self, seen, data):
@@ -165,7 +170,7 @@ class OpenFlowTap:
         while len(data) - at >= 8:
             version, kind, length = struct.unpack_from("!BBH", data, at)
             if version != 4 or length < 8:
-                self.gaps += 1
+                self._unread += 1
                 return b""
             if len(data) - at < length:
                 break
