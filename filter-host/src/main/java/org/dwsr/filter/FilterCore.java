@@ -409,6 +409,9 @@ public final class FilterCore implements PacketCore {
 
     private void noteClient(FilterConnection c) {
         int end = frame.seq() + frame.seqLength();
+        if (!c.isWithinWindow(end)) {
+            return;
+        }
         c.clientNext = TcpSeq.latest(c.clientNext, end);
         c.clientWindow = frame.window();
         boolean plausible = TcpSeq.isBeforeOrAt(frame.ack() + c.ackOffset, c.kernelNext);
@@ -436,7 +439,9 @@ public final class FilterCore implements PacketCore {
         if (length > 0 && TcpSeq.isBefore(frame.seq(), c.accepted)) {
             return drop(FilterCounter.DROPPED_STALE_SEGMENT);
         }
-        c.clientNext = TcpSeq.latest(c.clientNext, frame.seq() + length);
+        if (c.isWithinWindow(frame.seq() + length)) {
+            c.clientNext = TcpSeq.latest(c.clientNext, frame.seq() + length);
+        }
         if (length == 0 && !beforeSilence) {
             return DROP;
         }
