@@ -84,11 +84,11 @@ class OpenFlowTap:
     def open(self):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
-        # In immediate mode every packet takes a slot of the snapshot length in the kernel's ring. So the length is that
-        # of the largest frame on lo, and bare ACKs, as many as the messages, are left out.
+        # Not in immediate mode: then every packet would take a slot of the snapshot length in the kernel's ring, and a
+        # flood fills it. So the capture is up to a second late. Bare ACKs, as many as the messages, are left out.
         payload = "ip[2:2] - ((ip[0] & 15) << 2) - ((tcp[12] & 240) >> 2) != 0"
         self.process = subprocess.Popen(
-            ["tcpdump", "-i", "lo", "-U", "--immediate-mode", "-n", "-s", str(_MAX_FRAME), "-B", "131072", "-Z", "root",
+            ["tcpdump", "-i", "lo", "-U", "-n", "-s", str(_MAX_FRAME), "-B", "131072", "-Z", "root",
              "-w", self.path, f"tcp dst port {self.port} and ({payload} or tcp[tcpflags] & tcp-syn != 0)"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -1,6 +1,7 @@
 package org.dwsr.filter;
 
 import org.dwsr.http.BodyFraming;
+import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.TcpOptions;
 import org.dwsr.packet.TcpSeq;
 import org.dwsr.stream.ReassemblyBuffer;
@@ -13,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  * differently: client bytes are {@link #inOffset} further there, server bytes {@link #ackOffset}.
  */
 final class FilterConnection {
+    /** What a client may have sent before the server's first window is known. */
+    private static final int HANDSHAKE_SLACK = 65_535;
+
     /** Where a connection stands with its server. */
     enum State {
         /** The handshake is being replayed. */
@@ -185,6 +189,16 @@ final class FilterConnection {
     /** Whether every answer is complete and the client has acknowledged all of it: only then may a request move. */
     boolean movable() {
         return outstanding == 0 && !inResponseBody && responseMore == 0 && !awaitsUpgrade && clientAck == responseNext;
+    }
+
+    /**
+     * Whether a client segment that ends at {@code seq} is not beyond what the server's window allows: a forged one
+     * must not widen the range in which an RST is believed.
+     */
+    boolean isWithinWindow(int seq) {
+        int scale = MigrationTag.serverScale(tag);
+        long window = (long) kernelWindow << (scale == TcpOptions.NO_WINDOW_SCALE ? 0 : scale);
+        return TcpSeq.distance(kernelAck - inOffset, seq) <= window + HANDSHAKE_SLACK;
     }
 
     /** Whether the request read last has a chunked body that is broken. */

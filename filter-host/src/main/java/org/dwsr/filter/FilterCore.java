@@ -503,6 +503,10 @@ public final class FilterCore implements PacketCore {
 
     private void noteClient(FilterConnection c) {
         int end = frame.seq() + frame.seqLength();
+        clientNews = false;
+        if (!c.isWithinWindow(end)) {
+            return;
+        }
         c.clientNext = TcpSeq.latest(c.clientNext, end);
         clientNews = c.clientWindow != frame.window();
         c.clientWindow = frame.window();
@@ -537,7 +541,9 @@ public final class FilterCore implements PacketCore {
         if (length > 0 && TcpSeq.isBefore(frame.seq(), c.accepted)) {
             return drop(FilterCounter.DROPPED_STALE_SEGMENT);
         }
-        c.clientNext = TcpSeq.latest(c.clientNext, frame.seq() + length);
+        if (c.isWithinWindow(frame.seq() + length)) {
+            c.clientNext = TcpSeq.latest(c.clientNext, frame.seq() + length);
+        }
         boolean silent = c.state == State.SILENT;
         if (silent && length == 0) {
             return DROP;
