@@ -196,6 +196,9 @@ final class FilterConnection {
      * must not widen the range in which an RST is believed.
      */
     boolean isWithinWindow(int seq) {
+        if (state == State.REBUILDING) {
+            return TcpSeq.distance(requestSeq, seq) <= HANDSHAKE_SLACK;
+        }
         int scale = MigrationTag.serverScale(tag);
         long window = (long) kernelWindow << (scale == TcpOptions.NO_WINDOW_SCALE ? 0 : scale);
         return TcpSeq.distance(kernelAck - inOffset, seq) <= window + HANDSHAKE_SLACK;
