@@ -162,6 +162,32 @@ def old_packets(lab):
     lab.wait_logged(f"index.php?{mark}", 3)
 
 
+@case("a bounce of an earlier request that the web switch sees late does not move the connection again")
+def late_bounce(lab):
+    mark = unique("late-bounce")
+    with lab.connect() as connection:
+        server = picture(connection, mark=mark)
+        port = connection.port
+        with Wire(lab.lab.hosts[server]["ovs"]) as wire:
+            page(connection, mark)
+            bounce = wire.seen(
+                lambda frame: frame["TCP"].sport == port and is_tag(frame.src) and frame.dst == lab.vmac
+                and tag_kind(frame.src) == 1, 5, "the bounced request")  # fmt: skip
+        before = lab.passive_opens()
+        # Its copy, as a client's retransmission makes one, comes when the server that bounced it has the connection again.
+        with Wire(lab.lab.hosts[server]["network"]) as filter_side:
+            for _ in range(3):
+                connection.send(connection.head("GET", f"/img/20m.bin?{mark}"))
+                connection.stream.peek(1)
+                filter_side.inject(bounce)
+                expect(connection.response().body == image("20m.bin"), "the bytes of the download around the late bounce")
+                filter_side.inject(bounce)
+                expect_equal(picture(connection, mark=mark), server, "server of the next image")
+                page(connection, mark)
+        expect_equal(lab.passive_opens() - before, 0, "handshakes")
+    lab.wait_logged(f"index.php?{mark}", 4)
+
+
 # ------------------------------------------------------------------------------------------ connections that rest
 
 
