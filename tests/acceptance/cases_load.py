@@ -13,10 +13,12 @@ SECONDS = 10
 def few_ports(lab, client="c1"):
     """Leaves a client 500 ports, so that each comes again many times while servers still have its TIME_WAIT.
 
-    wrk often closes before the server's FIN has come, and then it is the client's own kernel that keeps the port in
-    TIME_WAIT for 60 s: with 500 ports its connect() soon fails with EADDRNOTAVAIL, and wrk counts that as an error
-    and gives the connection up. That happens without DWSR too (lab up --controller none). So the client keeps no
-    TIME_WAIT at all here; ports come again sooner, which is harder for the servers.
+    Through DWSR wrk often closes before the server's FIN has come, and then it is the client's own kernel that keeps
+    the port in TIME_WAIT for 60 s: with 500 ports its connect() soon fails with EADDRNOTAVAIL, and wrk counts that as
+    an error and gives the connection up. Without DWSR (lab up --controller none) that does not happen: the FIN comes
+    first, the servers keep the TIME_WAIT, and 14,066 requests in 5 s had no error with the same 500 ports. Why the FIN
+    is late here is not found yet; until then the client keeps no TIME_WAIT at all, and these cases say nothing about
+    that difference. Ports come again sooner so, which is harder for the servers.
     """
     settings = {"net.ipv4.ip_local_port_range": "40000 40499", "net.ipv4.tcp_max_tw_buckets": "0"}
     before = {}
@@ -48,13 +50,29 @@ def check(said, least):
     return requests
 
 
-def nothing_stuck(lab, seconds=12):
-    """Everybody forgets every connection soon: the clients have closed them all."""
-    until(lab.idle, seconds, lambda: f"all to forget: web switch {lab.switch_counter('connections')}, "
-          f"filters {lab.filter_counter('connections')}, flows {len(lab.connection_flows())}")  # fmt: skip
-    for server in lab.lab.servers():
-        for state in ("established", "syn-recv", "close-wait", "fin-wait-1", "last-ack"):
-            expect_equal(lab.sockets(server, state), [], f"sockets of {server} in state {state}")
+STATES = ("established", "syn-recv", "close-wait", "fin-wait-1", "last-ack")
+
+
+def standing(lab):
+    """What is there before the load: earlier cases that killed filters leave servers with idle sockets for 75 s."""
+    sockets = {(server, one[3]) for server in lab.lab.servers() for state in STATES for one in lab.sockets(server, state)}
+    return lab.switch_counter("connections"), lab.filter_counter("connections"), len(lab.connection_flows()), sockets
+
+
+def nothing_stuck(lab, before, seconds=15):
+    """Everybody forgets every connection of the load soon: the clients have closed them all.
+
+    wrk leaves in the middle of responses. A server that repeats one into the void is reset by its filter, but only
+    when it repeats it; so this takes a while.
+    """
+    now = None
+
+    def forgotten():
+        nonlocal now
+        now = standing(lab)
+        return all(left <= earlier for left, earlier in zip(now, before))
+
+    until(forgotten, seconds, lambda: f"connections in web switch, filters, flows, sockets: {before} before, now {now}")
 
 
 def served(lab, count, since):
@@ -69,32 +87,35 @@ def logged_now(lab):
 
 @case("wrk with keep-alive: no error, nothing stuck", labs=("guard", "switch"), last=True)
 def keep_alive(lab):
+    before = standing(lab)
     since = logged_now(lab)
     done = check(lab.run("c1", *wrk_words(lab, "/img/photo.jpg")), 2_000)
-    nothing_stuck(lab)
+    nothing_stuck(lab, before)
     served(lab, done, since)
 
 
 @case("wrk with Connection: close and 500 ports: no error, nothing stuck", labs=("guard", "switch"), last=True)
 def close_each(lab):
+    before = standing(lab)
     since = logged_now(lab)
     with few_ports(lab):
         done = check(lab.run("c1", *wrk_words(lab, "/img/photo.jpg", "-H", "Connection: close")), 1_000)
     expect(any(lab.sockets(server, "time-wait") for server in IMAGE_SERVERS), "the servers have sockets in TIME_WAIT")
     expect(done > 1_000, "each port came again")
-    nothing_stuck(lab)
+    nothing_stuck(lab, before)
     served(lab, done, since)
 
 
 @case("two wrks at once, one a pool, closing and keeping, with 500 ports each", last=True)
 def both_pools(lab):
+    before = standing(lab)
     with few_ports(lab, "c1"), few_ports(lab, "c2"):
         first = lab.start("c1", *wrk_words(lab, "/img/photo.jpg", "-H", "Connection: close", connections=16))
         second = lab.start("c2", *wrk_words(lab, "/ping.php", "-H", "Connection: close", connections=16))
         said = [process.communicate(timeout=SECONDS + 20)[0] for process in (first, second)]
     check(said[0], 300)
     check(said[1], 300)
-    nothing_stuck(lab)
+    nothing_stuck(lab, before)
 
 
 @case("wrk that alternates pools on every connection: no error, nothing stuck", labs=("guard", "switch"), last=True)
@@ -109,14 +130,15 @@ def alternate(lab):
             '  return wrk.format("GET", n % 2 == 0 and "/img/photo.jpg" or "/ping.php")\n'
             'end\n'
         )
-    before = lab.switch_counters()
+    before = standing(lab)
+    counted = lab.switch_counters()
     back = lab.filter_counter("switch_backs")
     done = check(lab.run("c1", *wrk_words(lab, "/", "-s", script, connections=15)), 500)
     now = lab.switch_counters()
-    moved = now["requests_moved"] - before["requests_moved"]
+    moved = now["requests_moved"] - counted["requests_moved"]
     expect(moved >= done // 4, f"{moved} moves for {done} requests")
     expect(lab.filter_counter("switch_backs") - back >= moved // 2, "most moves return to a silent server")
-    nothing_stuck(lab, 25)
+    nothing_stuck(lab, before, 25)
     with lab.connect() as connection:
         expect(connection.get("/ping.php").server in APP_SERVERS, "service afterwards")
 
