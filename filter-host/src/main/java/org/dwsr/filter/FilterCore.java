@@ -557,7 +557,7 @@ public final class FilterCore implements PacketCore {
     private int bounceFrame(FilterSettings known, FilterConnection c) {
         counters.increment(FilterCounter.SEGMENTS_BOUNCED);
         frame.ethDestination(known.config.vmac());
-        frame.ethSource(SegmentSender.tag(c, MigrationTag.MOVED));
+        frame.ethSource(SegmentSender.tag(c, c.inBrokenBody() ? MigrationTag.BROKEN : MigrationTag.MOVED));
         return RETURN;
     }
 
@@ -766,15 +766,16 @@ public final class FilterCore implements PacketCore {
         if (!c.movable() && !(broken && c.unanswered())) {
             return;
         }
-        if (broken) {
-            // The server waits for the rest of this body and will never answer. The web switch must answer 400, also
-            // when what is in the place of a chunk's size reads like a request.
-            held.bytes().put(0, (byte) 0);
-        }
         counters.increment(FilterCounter.REQUESTS_BOUNCED);
         c.state = State.BOUNCED;
         c.silentUntilNs = nowNs + BOUNCED_LIMIT_NS;
         quiet(known, c);
+        if (broken) {
+            // The server waits for the rest of this body and will never answer: the web switch does.
+            bounceHeld(known, c, held, MigrationTag.BROKEN);
+            releaseHeld(c);
+            return;
+        }
         bounceHeld(known, c, held, c.heldAcknowledged ? MigrationTag.HELD : MigrationTag.MOVED);
         if (c.heldAcknowledged) {
             c.awaitsConfirm = true;

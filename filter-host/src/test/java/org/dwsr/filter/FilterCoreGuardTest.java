@@ -119,6 +119,18 @@ class FilterCoreGuardTest {
         }
 
         @Test
+        void shouldAskForA400WhenAChunkCannotBeRead() {
+            String post = "POST /img/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+            f.active(post);
+            int body = f.c(next(post));
+            Packet broken = Packet.client(body, f.w(1), "5 \r\nhello\r\n" + GET);
+            assertThat(f.in(broken))
+                    .contains(Packet.toSwitch(MigrationTag.BROKEN, body + 1, f.w(1), " \r\nhello\r\n" + GET));
+            Packet again = Packet.client(body + 1, f.w(1), " \r\nhello\r\n" + GET);
+            assertThat(f.in(again)).containsExactly(again.bouncedTagged(MigrationTag.BROKEN));
+        }
+
+        @Test
         void shouldPassRetransmissionOfTaggedRequestWhenItIsBelowAccepted() {
             f.answered();
             Packet again = Packet.tagged(MigrationTag.MOVED, f.c(1), f.w(1), GET);

@@ -144,7 +144,11 @@ record Packet(
 
     /** The same packet on its way back to the web switch: please move it. */
     Packet bouncedTagged() {
-        return bounced().from(tag(MigrationTag.MOVED));
+        return bouncedTagged(MigrationTag.MOVED);
+    }
+
+    Packet bouncedTagged(int kind) {
+        return bounced().from(tag(kind));
     }
 
     /** The same packet, to the web switch after it had waited. */

@@ -21,6 +21,8 @@ public final class MigrationTag {
     public static final int REFUSED = 4;
     /** The bytes of a held request have arrived. */
     public static final int CONFIRM = 5;
+    /** From a filter: the chunks of the request's body cannot be read; what follows is no request, whatever it looks like. */
+    public static final int BROKEN = 6;
 
     /** The fixed bits of every tag. */
     public static final long PREFIX = 0xd652_0000_0000L;

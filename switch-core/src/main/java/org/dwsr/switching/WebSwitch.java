@@ -7,6 +7,7 @@ import org.dwsr.config.DwsrConfig;
 import org.dwsr.config.RequestMode;
 import org.dwsr.config.ServerConfig;
 import org.dwsr.http.ErrorResponse;
+import org.dwsr.http.HttpRefusal;
 import org.dwsr.http.RequestHead;
 import org.dwsr.packet.ArpFlyweight;
 import org.dwsr.packet.ConnectionKey;
@@ -472,7 +473,7 @@ public final class WebSwitch {
         }
         if (kind == MigrationTag.CONFIRM) {
             onConfirm(config, entry, server);
-        } else if (kind == MigrationTag.MOVED || kind == MigrationTag.HELD || kind == MigrationTag.REFUSED) {
+        } else if (kind != MigrationTag.FRESH && kind != MigrationTag.SILENCE && kind <= MigrationTag.BROKEN) {
             onTaggedBounce(config, classifier, key, entry, server, kind, nowNs);
         } else {
             counters.increment(SwitchCounter.DROPPED_FORGED_TAG);
@@ -534,6 +535,8 @@ public final class WebSwitch {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (kind == MigrationTag.REFUSED) {
             onRefused(config, classifier, entry, server, nowNs);
+        } else if (kind == MigrationTag.BROKEN) {
+            onBrokenBody(config, entry, nowNs);
         } else if (isOfDecidedRequest(entry)) {
             onReturnedBounce(config, entry);
         } else {
@@ -555,13 +558,23 @@ public final class WebSwitch {
                 && TcpSeq.isBeforeOrAt(frame.ack(), entry.requestAck);
     }
 
-    /** The rest of a request that was sent back to the server whose filter bounced it, or one copy more. */
+    /**
+     * The start of a request that was sent back to the server whose filter bounced it: its tag is late or lost. Anything
+     * else of it is not forwarded: the filter would bounce it again, and again.
+     */
     private void onReturnedBounce(RunningConfig config, ConnectionEntry entry) {
         if (isRequestStart(entry)) {
             resendTagged(config, entry);
         } else {
-            forward(config, entry);
+            counters.increment(SwitchCounter.DROPPED_CURRENT_SERVER_BOUNCE);
         }
+    }
+
+    /** The server waits for the rest of a body that nobody can read, so nobody but the web switch can answer. */
+    private void onBrokenBody(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        counters.refused(HttpRefusal.BAD_CHUNK);
+        entry.requestAck = frame.ack();
+        answer(config, entry, ErrorResponse.BAD_REQUEST, null, nowNs);
     }
 
     private boolean isRequestStart(ConnectionEntry entry) {
@@ -598,7 +611,7 @@ public final class WebSwitch {
     /** What an earlier server's filter bounces belongs to the current one. */
     private void onLateBounce(RunningConfig config, ConnectionEntry entry, int kind) {
         boolean start = isRequestStart(entry);
-        if (kind == MigrationTag.REFUSED && start) {
+        if (kind == MigrationTag.REFUSED && start || kind == MigrationTag.BROKEN) {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (kind == MigrationTag.HELD && start) {
             resendTagged(config, entry);

@@ -107,9 +107,10 @@ class WebSwitchMoveTest {
         }
 
         @Test
-        void shouldSendTheRestAfterItWhenAReturnedRequestHasMoreSegments() {
+        void shouldNotForwardToAServerWhatItsFilterBouncedWhenItIsNoRequestStart() {
             bounce("s1", 0, IMAGE).send();
             lab.happened();
+            // Forwarded, the filter would bounce it again, for ever.
             c1.data(END + IMAGE.length(), "body")
                     .ack(101)
                     .bouncedBy("s1", MigrationTag.MOVED)
@@ -118,10 +119,33 @@ class WebSwitchMoveTest {
 
             assertThat(lab.happened())
                     .containsExactly(
-                            "s1 c1 PA seq=c+" + (END + IMAGE.length()) + " ack=w+101 win=502 'body'",
-                            sent("s1", "moved/018", 0, IMAGE),
-                            "+requests_resent",
-                            "+segments_forwarded");
+                            sent("s1", "moved/018", 0, IMAGE), "+dropped_current_server_bounce", "+requests_resent");
+        }
+
+        @Test
+        void shouldAnswer400AndEndTheServerWhenABodyIsBroken() {
+            c1.data(END, "5 \r\nhello")
+                    .ack(1)
+                    .bouncedBy("s1", MigrationTag.BROKEN)
+                    .send();
+
+            assertThat(lab.happened())
+                    .contains(
+                            SwitchLab.answer(c1, ErrorResponse.BAD_REQUEST, 1, END + 9),
+                            "+answered_400",
+                            "+refused_bad_chunk",
+                            "+silences_sent=2");
+            assertThat(lab.webSwitch.load(0)).isZero();
+        }
+
+        @Test
+        void shouldIgnoreABrokenBodyWhenTheServerIsNoLongerTheConnections() {
+            c1.data(END, "5 \r\nhello")
+                    .ack(1)
+                    .bouncedBy("s2", MigrationTag.BROKEN)
+                    .send();
+
+            assertThat(lab.happened()).containsExactly("+dropped_stale");
         }
 
         @Test
