@@ -7,6 +7,7 @@ import subprocess
 import time
 
 PACKET_IN = 10
+_MAX_FRAME = 65_550
 _MAX_LATER = 500
 
 
