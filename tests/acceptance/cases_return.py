@@ -1,5 +1,6 @@
 """Responses leave Open vSwitch by their client's port alone, whatever it has forgotten of who is where."""
 
+import contextlib
 import itertools
 import socket
 
@@ -122,13 +123,19 @@ def moved_client(lab):
 def restarted(lab):
     client = lab.lab.hosts["c1"]
 
+    def read_back():
+        # It does not answer at first.
+        with contextlib.suppress(OSError):
+            return lab.switch_counter("controller_return_flows_read_back") >= 1
+        return False
+
     def before_piece(number):
         forget_macs(lab)
         if number == 5:
             lab.kill("controller")
         elif number == 10:
             lab.restart_controller()
-            until(lambda: lab.switch_counter("return_flows_read_back") >= 1, 10, "the return flow to be read back")
+            until(read_back, 30, "the return flow to be read back")
 
     with slow_connection(lab) as connection:
         server, grown = download(lab, connection, before_piece)
@@ -136,6 +143,4 @@ def restarted(lab):
         expect_equal(flow_of(lab, client["mac"])[1], client["port"], "the port in the return flow")
         expect_equal(lab.switch_counter("return_flows"), len(lab.return_flows()), "return flows that the web switch knows")
     until(lab.reachable, 10, "both pools to answer after the restart")
-    expect_equal(lab.switch_counter("return_flows_installed"),
-                 len({flow.split("dl_dst=")[1][:17] for flow in lab.return_flows()} - {client["mac"]}) * 0,
-                 "return flows that had to be installed again")  # fmt: skip
+    expect_equal(lab.switch_counter("return_flows_installed"), 0, "return flows that had to be installed again")
