@@ -211,6 +211,7 @@ def syn_flood(lab):
     until(lambda: lab.switch_counter("connections") <= connections + 2, 5,
           lambda: f"no state of the flood: {lab.switch_counter('connections')} connections")  # fmt: skip
     expect_equal(lab.passive_opens() - opens, 2 + served, "handshakes of the servers' own TCPs")
+    expect_equal([flow for flow in lab.return_flows() if source in flow], [], "return flows for the flood")
 
 
 def refresh_checksums(frame):

@@ -363,6 +363,10 @@ class LabUnderTest:
         """The flows of single connections that Open vSwitch holds."""
         return [flow for flow in self.lab.flows() if "priority=300" in flow]
 
+    def return_flows(self):
+        """The flows by which responses find single clients."""
+        return [flow for flow in self.lab.flows() if "priority=110" in flow]
+
     def catch_up(self):
         """Waits until the capture of the control port shows all that has happened by now."""
         self._marks = getattr(self, "_marks", 0) + 1

@@ -18,6 +18,7 @@ import org.projectfloodlight.openflow.protocol.OFFlowStatsEntry;
 import org.projectfloodlight.openflow.protocol.OFMessage;
 import org.projectfloodlight.openflow.protocol.OFVersion;
 import org.projectfloodlight.openflow.protocol.action.OFAction;
+import org.projectfloodlight.openflow.protocol.action.OFActionOutput;
 import org.projectfloodlight.openflow.protocol.action.OFActionSetField;
 import org.projectfloodlight.openflow.protocol.instruction.OFInstruction;
 import org.projectfloodlight.openflow.protocol.instruction.OFInstructionApplyActions;
@@ -31,7 +32,7 @@ import org.projectfloodlight.openflow.types.TableId;
 import org.projectfloodlight.openflow.types.U32;
 import org.projectfloodlight.openflow.types.U64;
 
-/** Flow templates as OpenFlowJ messages, and what switches report about connection flows. */
+/** Flow templates as OpenFlowJ messages, and what switches report about connection and return flows. */
 final class OpenFlowFlows {
     static final OFFactory OF13 = OFFactories.getFactory(OFVersion.OF_13);
 
@@ -125,6 +126,33 @@ final class OpenFlowFlows {
                 && match.has(MatchField.TCP_SRC)
                 && match.has(MatchField.TCP_DST)
                 && (int) match.value(MatchField.IPV4_DST) == vip;
+    }
+
+    /** Whether a match has the fields of a client's return flow from this VIP. */
+    static boolean isClientReturn(MatchTemplate match, int vip) {
+        return match.has(MatchField.ETH_DST)
+                && match.isExact(MatchField.ETH_DST)
+                && match.has(MatchField.IPV4_SRC)
+                && (int) match.value(MatchField.IPV4_SRC) == vip;
+    }
+
+    /** The client that a return flow's match stands for. */
+    static long clientMac(MatchTemplate match) {
+        return match.value(MatchField.ETH_DST);
+    }
+
+    /** The port that a flow outputs to, or {@link OpenFlowWire#NO_PORT}. */
+    static int outputPort(OFFlowStatsEntry flow) {
+        for (OFInstruction instruction : flow.getInstructions()) {
+            if (instruction instanceof OFInstructionApplyActions apply) {
+                for (OFAction action : apply.getActions()) {
+                    if (action instanceof OFActionOutput output) {
+                        return output.getPort().getPortNumber();
+                    }
+                }
+            }
+        }
+        return OpenFlowWire.NO_PORT;
     }
 
     /** The destination MAC that a flow sets, or {@link #NO_MAC}. */

@@ -18,6 +18,10 @@ interface SwitchingLogic {
 
     void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs);
 
+    void onReturnRemoved(long datapath, long clientMac);
+
+    void onReturnRead(long datapath, long clientMac, int port);
+
     void onDatapath(long datapath, boolean connected, long nowNs);
 
     /** False when a full report is wanted first. */
@@ -58,6 +62,16 @@ interface SwitchingLogic {
         @Override
         public void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs) {
             webSwitch.onFlowRead(datapath, connectionKey, serverMac, nowNs);
+        }
+
+        @Override
+        public void onReturnRemoved(long datapath, long clientMac) {
+            webSwitch.onReturnRemoved(datapath, clientMac);
+        }
+
+        @Override
+        public void onReturnRead(long datapath, long clientMac, int port) {
+            webSwitch.onReturnRead(datapath, clientMac, port);
         }
 
         @Override

@@ -389,6 +389,7 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         List<FlowTemplate> wanted = staticFlows(datapath.id(), running);
         int stale = 0;
         int connections = 0;
+        int returns = 0;
         for (OFFlowStatsEntry entry : datapath.flowsRead()) {
             long cookie = entry.getCookie().getValue();
             MatchTemplate match = OpenFlowField.template(entry.getMatch());
@@ -396,6 +397,11 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
                 connections++;
                 logic.onFlowRead(
                         datapath.id(), OpenFlowFlows.connectionKey(match), OpenFlowFlows.serverMac(entry), nowNs);
+            } else if (FlowCookie.isClientReturn(cookie)
+                    && match != null
+                    && OpenFlowFlows.isClientReturn(match, running.vip())) {
+                returns++;
+                logic.onReturnRead(datapath.id(), OpenFlowFlows.clientMac(match), OpenFlowFlows.outputPort(entry));
             } else if (FlowCookie.isOurs(cookie) && !isWanted(wanted, entry.getPriority(), match)) {
                 stale++;
                 datapath.send(OpenFlowFlows.deleteStrict(entry.getPriority(), entry.getMatch()));
@@ -403,12 +409,14 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         }
         datapath.endRead();
         counters.add(ControllerCounter.FLOWS_READ_BACK, connections);
+        counters.add(ControllerCounter.RETURN_FLOWS_READ_BACK, returns);
         counters.add(ControllerCounter.STALE_FLOWS_DELETED, stale);
         LOG.info(
-                "{}: {} static flows, {} connection flows read back, {} stale flows deleted",
+                "{}: {} static flows, {} connection flows and {} return flows read back, {} stale flows deleted",
                 Datapath.format(datapath.id()),
                 wanted.size(),
                 connections,
+                returns,
                 stale);
     }
 
@@ -425,22 +433,38 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         Datapath datapath = current(connection);
         DwsrConfig running = config;
         MatchTemplate match = OpenFlowField.template(removed.getMatch());
-        if (datapath == null
-                || running == null
-                || match == null
-                || !FlowCookie.isConnection(removed.getCookie().getValue())
-                || !OpenFlowFlows.isConnection(match, running.vip())) {
+        if (datapath == null || running == null || match == null) {
             return;
         }
-        long key = OpenFlowFlows.connectionKey(match);
+        long cookie = removed.getCookie().getValue();
+        if (FlowCookie.isConnection(cookie) && OpenFlowFlows.isConnection(match, running.vip())) {
+            long key = OpenFlowFlows.connectionKey(match);
+            if (isNews(datapath, key, removed)) {
+                logic.onFlowRemoved(datapath.id(), key, nowNs);
+            }
+        } else if (FlowCookie.isClientReturn(cookie) && OpenFlowFlows.isClientReturn(match, running.vip())) {
+            long clientMac = OpenFlowFlows.clientMac(match);
+            if (isNews(datapath, clientMac, removed)) {
+                logic.onReturnRemoved(datapath.id(), clientMac);
+            }
+        }
+    }
+
+    /**
+     * Counts the end of a flow, and tells whether it was not our doing.
+     *
+     * @param key the connection, or the client's MAC, which is no connection: it would have a client address in 0.0.0.0/16
+     */
+    private boolean isNews(Datapath datapath, long key, OFFlowRemoved removed) {
         if (removed.getReason() == OFFlowRemovedReason.IDLE_TIMEOUT) {
             counters.increment(ControllerCounter.FLOWS_REMOVED_IDLE);
-        } else if (datapath.takeDeleted(key)) {
-            return;
-        } else {
-            counters.increment(ControllerCounter.FLOWS_REMOVED_BY_OTHERS);
+            return true;
         }
-        logic.onFlowRemoved(datapath.id(), key, nowNs);
+        if (datapath.takeDeleted(key)) {
+            return false;
+        }
+        counters.increment(ControllerCounter.FLOWS_REMOVED_BY_OTHERS);
+        return true;
     }
 
     // ---- what the web switch decides -------------------------------------------------------------------------------
@@ -497,6 +521,33 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         }
         FlowTemplate flow = connectionFlow(running, datapathId, connectionKey, 0);
         datapath.noteDeleted(connectionKey);
+        datapath.send(OpenFlowFlows.deleteStrict(flow.priority(), OpenFlowField.match(flow.match())));
+        counters.increment(ControllerCounter.FLOW_DELETES_SENT);
+    }
+
+    @Override
+    public void installReturn(long datapathId, long clientMac, int port) {
+        Datapath datapath = reachable(datapathId);
+        DwsrConfig running = config;
+        if (datapath == null || running == null) {
+            counters.increment(ControllerCounter.FLOW_MODS_DROPPED_NO_DATAPATH);
+            return;
+        }
+        datapath.send(
+                OpenFlowFlows.add(pipeline.clientReturnFlow(running.vip(), clientMac, Integer.toUnsignedLong(port))));
+        counters.increment(ControllerCounter.FLOW_ADDS_SENT);
+    }
+
+    @Override
+    public void removeReturn(long datapathId, long clientMac) {
+        Datapath datapath = reachable(datapathId);
+        DwsrConfig running = config;
+        if (datapath == null || running == null) {
+            counters.increment(ControllerCounter.FLOW_MODS_DROPPED_NO_DATAPATH);
+            return;
+        }
+        FlowTemplate flow = pipeline.clientReturnFlow(running.vip(), clientMac, 0);
+        datapath.noteDeleted(clientMac);
         datapath.send(OpenFlowFlows.deleteStrict(flow.priority(), OpenFlowField.match(flow.match())));
         counters.increment(ControllerCounter.FLOW_DELETES_SENT);
     }

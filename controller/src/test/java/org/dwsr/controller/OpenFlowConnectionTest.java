@@ -34,6 +34,7 @@ import org.projectfloodlight.openflow.protocol.OFEchoRequest;
 import org.projectfloodlight.openflow.protocol.OFFeaturesRequest;
 import org.projectfloodlight.openflow.protocol.OFFlowAdd;
 import org.projectfloodlight.openflow.protocol.OFFlowDeleteStrict;
+import org.projectfloodlight.openflow.protocol.OFFlowModFlags;
 import org.projectfloodlight.openflow.protocol.OFFlowRemovedReason;
 import org.projectfloodlight.openflow.protocol.OFFlowStatsRequest;
 import org.projectfloodlight.openflow.protocol.OFHello;
@@ -52,6 +53,7 @@ import org.projectfloodlight.openflow.types.OFPort;
 @Timeout(60)
 class OpenFlowConnectionTest {
     private static final int CLIENT = 0x0A00_0001;
+    private static final long CLIENT_MAC = 0x0264_7700_0C01L;
     private static final long CONNECTION = ConnectionKey.of(CLIENT, 40000, 80);
 
     private final ControllerCounters counters = new ControllerCounters();
@@ -99,6 +101,10 @@ class OpenFlowConnectionTest {
 
     private static FlowTemplate connectionFlow(int vip, int clientPort, long serverMac, long port) {
         return new PlainPipeline().connectionFlow(vip, CLIENT, clientPort, 80, serverMac, port);
+    }
+
+    private static FlowTemplate returnFlow(int vip) {
+        return new PlainPipeline().clientReturnFlow(vip, CLIENT_MAC, 9);
     }
 
     private static List<FlowTemplate> staticFlows(int... servicePorts) {
@@ -354,6 +360,34 @@ class OpenFlowConnectionTest {
         }
 
         @Test
+        void shouldKeepReturnFlowsAndDeleteThoseOfAnotherVip() throws Exception {
+            try (FakeSwitch fake = connect()) {
+                fake.greet(1);
+                OFFlowStatsRequest request = null;
+                while (request == null) {
+                    request = fake.next() instanceof OFFlowStatsRequest stats ? stats : null;
+                }
+                fake.send(FakeSwitch.flows(
+                        request.getXid(),
+                        false,
+                        FakeSwitch.entry(returnFlow(Documents.VIP)),
+                        FakeSwitch.entry(returnFlow(Documents.VIP + 1))));
+                assertThat(fake.next(OFFlowDeleteStrict.class).getMatch())
+                        .isEqualTo(OpenFlowField.match(
+                                returnFlow(Documents.VIP + 1).match()));
+                fake.assertAlive();
+                assertThat(logic.next()).isEqualTo("up 1");
+                assertThat(logic.next()).isEqualTo("return 1 26477000c01 9");
+                assertThat(logic.hasNext()).isFalse();
+                assertThat(counters.value(ControllerCounter.FLOWS_READ_BACK)).isZero();
+                assertThat(counters.value(ControllerCounter.RETURN_FLOWS_READ_BACK))
+                        .isEqualTo(1);
+                assertThat(counters.value(ControllerCounter.STALE_FLOWS_DELETED))
+                        .isEqualTo(1);
+            }
+        }
+
+        @Test
         void shouldProgramAndReadAgainWhenTheConfigurationChanges() throws Exception {
             try (FakeSwitch fake = ready(1)) {
                 assertThat(logic.next()).isEqualTo("up 1");
@@ -521,6 +555,57 @@ class OpenFlowConnectionTest {
                 assertThat(counters.value(ControllerCounter.FLOWS_REMOVED_IDLE)).isEqualTo(1);
                 assertThat(counters.value(ControllerCounter.FLOWS_REMOVED_BY_OTHERS))
                         .isEqualTo(1);
+            }
+        }
+
+        @Test
+        void shouldTellReturnFlowsFromConnectionFlowsWhenTheyEnd() throws Exception {
+            logic.onPacketIn((output, packetIn) -> output.removeReturn(1, CLIENT_MAC));
+            try (FakeSwitch fake = ready(1)) {
+                assertThat(logic.next()).isEqualTo("up 1");
+                FlowTemplate flow = returnFlow(Documents.VIP);
+                fake.send(FakeSwitch.flowRemoved(flow, OFFlowRemovedReason.IDLE_TIMEOUT));
+                assertThat(logic.next()).isEqualTo("return removed 1 26477000c01");
+                fake.send(FakeSwitch.packetIn(1, frame(60)));
+                OFFlowDeleteStrict delete = fake.next(OFFlowDeleteStrict.class);
+                assertThat(delete.getPriority()).isEqualTo(110);
+                assertThat(delete.getMatch()).isEqualTo(OpenFlowField.match(flow.match()));
+                fake.send(FakeSwitch.flowRemoved(flow, OFFlowRemovedReason.DELETE));
+                fake.send(FakeSwitch.flowRemoved(flow, OFFlowRemovedReason.DELETE));
+                assertThat(logic.next()).isEqualTo("return removed 1 26477000c01");
+                fake.send(FakeSwitch.flowRemoved(returnFlow(Documents.VIP + 1), OFFlowRemovedReason.IDLE_TIMEOUT));
+                // The row that stands when there is no flow of the client has another cookie.
+                fake.send(FakeSwitch.flowRemoved(
+                        staticFlows(80).stream()
+                                .filter(one -> one.name().equals("return"))
+                                .findFirst()
+                                .orElseThrow(),
+                        OFFlowRemovedReason.DELETE));
+                fake.assertAlive();
+                agent.status().get();
+                assertThat(logic.hasNext()).isFalse();
+                assertThat(counters.value(ControllerCounter.FLOWS_REMOVED_IDLE)).isEqualTo(1);
+                assertThat(counters.value(ControllerCounter.FLOWS_REMOVED_BY_OTHERS))
+                        .isEqualTo(1);
+            }
+        }
+
+        @Test
+        void shouldSendTheReturnFlowBeforeTheRequest() throws Exception {
+            logic.onPacketIn((output, packetIn) -> {
+                output.installReturn(1, CLIENT_MAC, 9);
+                output.packetOut(1, 3, ByteBuffer.wrap(packetIn.frame()), 0, packetIn.frame().length);
+            });
+            try (FakeSwitch fake = ready(1)) {
+                fake.send(FakeSwitch.packetIn(9, frame(60)));
+                OFFlowAdd add = (OFFlowAdd) fake.next();
+                assertThat(add.getPriority()).isEqualTo(110);
+                assertThat(add.getCookie().getValue()).isEqualTo(0xD572_0000_0000_000BL);
+                assertThat(add.getIdleTimeout()).isEqualTo(300);
+                assertThat(add.getFlags()).containsExactly(OFFlowModFlags.SEND_FLOW_REM);
+                assertThat(add.getMatch())
+                        .isEqualTo(OpenFlowField.match(returnFlow(Documents.VIP).match()));
+                assertThat(fake.next()).isInstanceOf(OFPacketOut.class);
             }
         }
 

@@ -64,7 +64,7 @@ final class RecordingLogic implements SwitchingLogic {
         wantsFull = wanted;
     }
 
-    /** The next event: configure, up, down, flow, removed. */
+    /** The next event: configure, up, down, flow, removed, return, return removed. */
     String next() throws InterruptedException {
         String event = events.poll(Await.DEADLINE_MS, TimeUnit.MILLISECONDS);
         if (event == null) {
@@ -115,6 +115,16 @@ final class RecordingLogic implements SwitchingLogic {
     @Override
     public void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs) {
         events.add("flow " + datapath + " " + ConnectionKey.format(connectionKey) + " " + Long.toHexString(serverMac));
+    }
+
+    @Override
+    public void onReturnRemoved(long datapath, long clientMac) {
+        events.add("return removed " + datapath + " " + Long.toHexString(clientMac));
+    }
+
+    @Override
+    public void onReturnRead(long datapath, long clientMac, int port) {
+        events.add("return " + datapath + " " + Long.toHexString(clientMac) + " " + port);
     }
 
     @Override

@@ -10,13 +10,16 @@ package org.dwsr.flow;
  * +----------------+--------------------------------------+----------------+
  * </pre>
  *
- * The row number is the template's place in its pipeline; 1 is the connection flow in every pipeline.
+ * The row number is the template's place in its pipeline; 1 is the connection flow and 11 a client's return flow in
+ * every pipeline.
  */
 public final class FlowCookie {
     public static final long PREFIX = 0xD572_0000_0000_0000L;
     public static final long PREFIX_MASK = 0xFFFF_0000_0000_0000L;
     /** The row number of connection flows. */
     public static final int CONNECTION_ROW = 1;
+    /** The row number of clients' return flows. */
+    public static final int CLIENT_RETURN_ROW = 11;
 
     private static final int ROW_MASK = 0xFFFF;
 
@@ -36,6 +39,10 @@ public final class FlowCookie {
 
     public static boolean isConnection(long cookie) {
         return cookie == of(CONNECTION_ROW);
+    }
+
+    public static boolean isClientReturn(long cookie) {
+        return cookie == of(CLIENT_RETURN_ROW);
     }
 
     /** The row number in one of our cookies. */

@@ -10,12 +10,13 @@ import org.jspecify.annotations.Nullable;
  * parameters are all bound is a flow that a switch can take.
  */
 public final class FlowTemplate {
-    /** For what a row is instantiated: once per datapath, service, server on the datapath, or connection. */
+    /** For what a row is instantiated: once per datapath, service, server on the datapath, connection, or client. */
     public enum Scope {
         DATAPATH,
         SERVICE,
         SERVER,
-        CONNECTION
+        CONNECTION,
+        CLIENT
     }
 
     private final String name;

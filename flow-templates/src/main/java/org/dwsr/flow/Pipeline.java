@@ -9,7 +9,7 @@ import java.util.List;
  *
  * <p>Parameters: {@code vip}, {@code vmac} everywhere; {@code servicePort} in service rows; {@code serverPort},
  * {@code serverMac} in server rows; {@code clientIp}, {@code clientPort}, {@code servicePort}, {@code serverMac},
- * {@code outputPort} in the connection row.
+ * {@code outputPort} in the connection row; {@code clientMac}, {@code outputPort} in the client row.
  */
 public interface Pipeline {
     String name();
@@ -40,6 +40,7 @@ public interface Pipeline {
                     }
                     break;
                 case CONNECTION:
+                case CLIENT:
                     break;
             }
         }
@@ -55,17 +56,36 @@ public interface Pipeline {
      */
     default FlowTemplate connectionFlow(
             int vip, int clientIp, int clientPort, int servicePort, long serverMac, long outputPort) {
-        for (FlowTemplate template : templates()) {
-            if (template.scope() == FlowTemplate.Scope.CONNECTION) {
-                return template.bind(FlowParameters.NONE
+        return row(FlowTemplate.Scope.CONNECTION)
+                .bind(FlowParameters.NONE
                         .with("vip", Integer.toUnsignedLong(vip))
                         .with("clientIp", Integer.toUnsignedLong(clientIp))
                         .with("clientPort", clientPort)
                         .with("servicePort", servicePort)
                         .with("serverMac", serverMac)
                         .with("outputPort", outputPort));
+    }
+
+    /**
+     * The flow by which responses find a client, at the datapath that its segments enter.
+     *
+     * @param outputPort the port its segments enter by
+     * @throws IllegalStateException if this pipeline has no client row
+     */
+    default FlowTemplate clientReturnFlow(int vip, long clientMac, long outputPort) {
+        return row(FlowTemplate.Scope.CLIENT)
+                .bind(FlowParameters.NONE
+                        .with("vip", Integer.toUnsignedLong(vip))
+                        .with("clientMac", clientMac)
+                        .with("outputPort", outputPort));
+    }
+
+    private FlowTemplate row(FlowTemplate.Scope scope) {
+        for (FlowTemplate template : templates()) {
+            if (template.scope() == scope) {
+                return template;
             }
         }
-        throw new IllegalStateException("the pipeline " + name() + " has no connection row");
+        throw new IllegalStateException("the pipeline " + name() + " has no row of scope " + scope);
     }
 }

@@ -23,6 +23,9 @@ import org.dwsr.flow.FlowTemplate.Scope;
  *   <li>Bounce stands above connection, because a bounced segment still has the connection's 5-tuple.
  *   <li>Return comes after everything that is addressed to the VIP: responses go out by MAC and never reach the web
  *       switch.
+ *   <li>Client return stands above it. What a client sends to the VIP never meets a row with normal switching, so a
+ *       switch learns its MAC from ARP alone and forgets it after minutes; then it floods responses to every port. This
+ *       flow tells it where the client is as long as there are responses.
  * </ul>
  */
 public final class PlainPipeline implements Pipeline {
@@ -32,6 +35,8 @@ public final class PlainPipeline implements Pipeline {
     public static final long TAG_MAC_MASK = 0xFFFE_0000_0000L;
     /** How long a connection flow lives without a packet. */
     public static final int CONNECTION_IDLE_SECONDS = 30;
+    /** How long a client's return flow lives without a response. */
+    public static final int CLIENT_RETURN_IDLE_SECONDS = 300;
 
     private static final FieldValue VIP = parameter("vip");
     private static final FieldValue VMAC = parameter("vmac");
@@ -86,6 +91,16 @@ public final class PlainPipeline implements Pipeline {
                             .with(MatchField.TCP_DST, parameter("servicePort")),
                     controller()),
             permanent("vip", Scope.DATAPATH, 8, 150, MatchTemplate.ipv4().with(MatchField.IPV4_DST, VIP), controller()),
+            permanent(
+                            "client-return",
+                            Scope.CLIENT,
+                            FlowCookie.CLIENT_RETURN_ROW,
+                            110,
+                            MatchTemplate.ipv4()
+                                    .with(MatchField.IPV4_SRC, VIP)
+                                    .with(MatchField.ETH_DST, parameter("clientMac")),
+                            output(parameter("outputPort")))
+                    .idleTimeoutSeconds(CLIENT_RETURN_IDLE_SECONDS),
             permanent(
                     "return",
                     Scope.SERVER,

@@ -67,6 +67,13 @@ class OvsOfctlTextTest {
     }
 
     @Test
+    void shouldRenderAClientReturnFlowWithTimeout() {
+        assertThat(OvsOfctlText.flow(pipeline.clientReturnFlow(VIP, 0x0264_7700_0C01L, 17)))
+                .isEqualTo("table=0,priority=110,cookie=0xd57200000000000b,idle_timeout=300,send_flow_rem,ip,"
+                        + "dl_dst=02:64:77:00:0c:01,nw_src=10.0.0.100,actions=output:17");
+    }
+
+    @Test
     void shouldRenderMasksAndOtherProtocols() {
         FlowTemplate masked = FlowTemplate.permanent(
                 "masked",

@@ -50,6 +50,10 @@ class PlainPipelineTest {
         return pipeline.connectionFlow(VIP, CLIENT, 40000, 80, SERVER_MAC, outputPort);
     }
 
+    private FlowTemplate clientReturn(long port) {
+        return pipeline.clientReturnFlow(VIP, CLIENT_MAC, port);
+    }
+
     @Nested
     class ClientSegments {
         @Test
@@ -222,6 +226,68 @@ class PlainPipelineTest {
             assertThat(verdict.ports()).containsExactly(ActionTemplate.PORT_NORMAL);
             assertThat(verdict.ethDst()).isEqualTo(CLIENT_MAC);
         }
+
+        @Test
+        void shouldGoOutOfTheClientsPortAndNoOtherWhenTheClientIsKnown() {
+            table.add(clientReturn(CLIENT_PORT), 0);
+            for (int port : new int[] {SERVER_PORT, OTHER_SERVER_PORT}) {
+                FlowTable.Verdict verdict = walk(port, Frames.tcp(CLIENT_MAC, SERVER_MAC, VIP, CLIENT, 80, 40000));
+                assertThat(verdict.row()).isEqualTo("client-return");
+                assertThat(verdict.ports()).containsExactly((long) CLIENT_PORT);
+                assertThat(verdict.ethDst()).isEqualTo(CLIENT_MAC);
+                assertThat(verdict.ethSrc()).isEqualTo(SERVER_MAC);
+            }
+        }
+
+        @Test
+        void shouldBeForwardedByMacWhenOnlyAnotherClientIsKnown() {
+            table.add(clientReturn(CLIENT_PORT), 0);
+            FlowTable.Verdict verdict =
+                    walk(SERVER_PORT, Frames.tcp(CLIENT_MAC + 1, SERVER_MAC, VIP, CLIENT + 1, 80, 40000));
+            assertThat(verdict.row()).isEqualTo("return");
+            assertThat(verdict.ports()).containsExactly(ActionTemplate.PORT_NORMAL);
+        }
+
+        @Test
+        void shouldFollowAClientThatHasMovedToAnotherPort() {
+            table.add(clientReturn(CLIENT_PORT), 0);
+            table.add(clientReturn(CLIENT_PORT + 1), 0);
+            assertThat(walk(SERVER_PORT, Frames.tcp(CLIENT_MAC, SERVER_MAC, VIP, CLIENT, 80, 40000))
+                            .ports())
+                    .containsExactly(CLIENT_PORT + 1L);
+        }
+
+        @Test
+        void shouldBeForwardedByMacAgainWhenTheClientHadNoResponseForFiveMinutes() {
+            long second = 1_000_000_000L;
+            ByteBuffer response = Frames.tcp(CLIENT_MAC, SERVER_MAC, VIP, CLIENT, 80, 40000);
+            table.add(clientReturn(CLIENT_PORT), 0);
+            assertThat(table.lookup(SERVER_PORT, response, 0, 60, 299 * second).row())
+                    .isEqualTo("client-return");
+            assertThat(table.expire(598 * second)).isEmpty();
+            assertThat(table.expire(599 * second)).containsExactly(clientReturn(CLIENT_PORT));
+            assertThat(table.lookup(SERVER_PORT, response, 0, 60, 599 * second).row())
+                    .isEqualTo("return");
+        }
+
+        @Test
+        void shouldLeaveWhatTheServerSendsInItsOwnNameToNormalSwitching() {
+            table.add(clientReturn(CLIENT_PORT), 0);
+            assertThat(walk(SERVER_PORT, Frames.tcp(CLIENT_MAC, SERVER_MAC, SERVER_IP, CLIENT, 22, 40000))
+                            .row())
+                    .isEqualTo("rest");
+        }
+
+        @Test
+        void shouldNotOpenAWayAroundTheGuards() {
+            table.add(clientReturn(CLIENT_PORT), 0);
+            assertThat(walk(SERVER_PORT, Frames.tcp(CLIENT_MAC, TAG, VIP, CLIENT, 80, 40000))
+                            .row())
+                    .isEqualTo("tag-guard");
+            assertThat(walk(SERVER_PORT, Frames.arp(CLIENT_MAC, SERVER_MAC, VIP, CLIENT))
+                            .row())
+                    .isEqualTo("arp-guard");
+        }
     }
 
     @Nested
@@ -265,11 +331,16 @@ class PlainPipelineTest {
     void shouldListRowsHighestPriorityFirstWithCookiesOfTheirOwn() {
         assertThat(pipeline.templates())
                 .extracting(FlowTemplate::priority)
-                .containsExactly(510, 500, 450, 440, 350, 300, 200, 150, 100, 0);
+                .containsExactly(510, 500, 450, 440, 350, 300, 200, 150, 110, 100, 0);
         assertThat(pipeline.templates()).extracting(FlowTemplate::cookie).doesNotHaveDuplicates();
         assertThat(connection(1).cookie()).isEqualTo(0xD572_0000_0000_0001L);
         assertThat(FlowCookie.isOurs(connection(1).cookie())).isTrue();
         assertThat(FlowCookie.isConnection(connection(1).cookie())).isTrue();
+        assertThat(FlowCookie.isClientReturn(connection(1).cookie())).isFalse();
+        assertThat(clientReturn(1).cookie()).isEqualTo(0xD572_0000_0000_000BL);
+        assertThat(FlowCookie.isOurs(clientReturn(1).cookie())).isTrue();
+        assertThat(FlowCookie.isClientReturn(clientReturn(1).cookie())).isTrue();
+        assertThat(FlowCookie.isConnection(clientReturn(1).cookie())).isFalse();
     }
 
     @Test

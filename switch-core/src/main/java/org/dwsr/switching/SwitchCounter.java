@@ -41,6 +41,10 @@ public enum SwitchCounter {
     CONFIRMS_RELAYED,
     FLOWS_INSTALLED,
     FLOWS_REMOVED,
+    RETURN_FLOWS_INSTALLED,
+    RETURN_FLOWS_REMOVED,
+    /** Requests whose client got no return flow because there are too many: normal switching finds it. */
+    RETURN_FLOWS_OVER_LIMIT,
     FILTER_REPORTS,
     CONNECTIONS_RESTORED,
     CONNECTIONS_ENDED,

@@ -20,4 +20,10 @@ public interface SwitchOutput {
 
     /** Takes the connection's flow away; nothing happens when there is none. */
     void removeConnection(long datapath, long connectionKey);
+
+    /** Makes responses to a client's MAC leave a switch by this port; replaces an earlier port. */
+    void installReturn(long datapath, long clientMac, int port);
+
+    /** Takes a client's return flow away; nothing happens when there is none. */
+    void removeReturn(long datapath, long clientMac);
 }

@@ -60,6 +60,7 @@ public final class WebSwitch {
     private final SwitchCounters counters = new SwitchCounters();
     private final ConnectionTable connections;
     private final OwnAnswers answers;
+    private final ReturnFlows returns;
     private final List<ConnectionEntry> timed = new ArrayList<>();
     private final WaitingSegments waiting = new WaitingSegments();
     private final FrameFlyweight frame = new FrameFlyweight();
@@ -82,6 +83,7 @@ public final class WebSwitch {
         responder = new VipResponder(output);
         connections = new ConnectionTable(output, responder, counters, maxConnections, maxHeads);
         answers = new OwnAnswers(connections, responder, counters);
+        returns = new ReturnFlows(output, counters, ReturnFlows.LIMIT);
     }
 
     /** Takes a (valid) configuration; connections of servers that are still in it stay. */
@@ -91,6 +93,7 @@ public final class WebSwitch {
                 ? new ServerAvailability(config, nowNs)
                 : new ServerAvailability(config, availability);
         connections.configure(next, known, nowNs);
+        returns.configure(config);
         running = next;
         availability = known;
         choice = new ServerChoice(next, known);
@@ -407,6 +410,7 @@ public final class WebSwitch {
 
     /** A packet that came here although its connection has a server: the flow was not live yet, or is gone. */
     private void onMigrated(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
+        returns.install(entry, false);
         if (!entry.flowInstalled) {
             connections.install(config, classifier, entry);
         }
@@ -766,6 +770,8 @@ public final class WebSwitch {
         entry.vouched = true;
         entry.offsetSeq = entry.requestSeq;
         entry.offsetSeqKnown = true;
+        // What a filter vouches for was proven when it came from the client, and may be from where it was then.
+        returns.install(entry, former == ConnectionEntry.NO_SERVER);
         if (former != server || !entry.flowInstalled) {
             connections.install(config, classifier, entry);
         }
@@ -960,9 +966,20 @@ public final class WebSwitch {
 
     /** Takes notice that a switch has connected or gone; its flows stay as they are. */
     public void onDatapath(long datapath, boolean connected, long nowNs) {
+        returns.onDatapath(datapath);
         if (!connected) {
             connections.onDatapathGone(datapath, nowNs);
         }
+    }
+
+    /** Takes notice that a client's return flow timed out, or that somebody else took it away. */
+    public void onReturnRemoved(long datapath, long clientMac) {
+        returns.onRemoved(datapath, clientMac);
+    }
+
+    /** Takes notice of a return flow found in a switch after (re)connecting to it. */
+    public void onReturnRead(long datapath, long clientMac, int port) {
+        returns.onRead(datapath, clientMac, port);
     }
 
     /** Takes notice that a connection's flow timed out; the entry stays, because its filter has not ended it. */
@@ -1000,5 +1017,6 @@ public final class WebSwitch {
         sink.counter("connections", connections.size());
         sink.counter("waiting_segments", waiting.size());
         sink.counter("gathering_heads", connections.heads().size());
+        sink.counter("return_flows", returns.size());
     }
 }

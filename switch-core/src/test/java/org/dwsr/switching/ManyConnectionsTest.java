@@ -27,6 +27,12 @@ class ManyConnectionsTest {
 
         @Override
         public void removeConnection(long datapath, long connectionKey) {}
+
+        @Override
+        public void installReturn(long datapath, long clientMac, int port) {}
+
+        @Override
+        public void removeReturn(long datapath, long clientMac) {}
     }
 
     private static WebSwitch configured() {

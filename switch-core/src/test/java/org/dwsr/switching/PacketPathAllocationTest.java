@@ -122,6 +122,23 @@ class PacketPathAllocationTest {
     }
 
     @Test
+    void shouldAllocateNothingForAClientWhoseReturnFlowIsInstalled() {
+        SwitchLab lab = new SwitchLab();
+        ReturnFlows flows = new ReturnFlows(lab, new SwitchCounters(), 10);
+        flows.configure(lab.config());
+        LabClient client = lab.client(1);
+        ConnectionEntry entry = new ConnectionEntry(client.key());
+        entry.ingressDatapath = SwitchLab.DATAPATH;
+        entry.ingressPort = client.port;
+        entry.clientMac = client.mac;
+        assertAllocatesNothing(() -> {
+            flows.install(entry, true);
+            flows.install(entry, false);
+        });
+        assertThat(lab.returns()).containsExactly("return c1>1");
+    }
+
+    @Test
     void shouldAllocateNothingFromTheStreamToTheEndOfAResponse() {
         byte[] response = ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nSet-Cookie: PHPSESSID=c\r\n\r\n"
                         + "5;a=b\r\nhello\r\n0\r\nT: v\r\n\r\n")

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import org.dwsr.config.ConfigTrees;
 import org.dwsr.config.DwsrConfig;
+import org.dwsr.config.MacAddress;
 import org.dwsr.config.ServerConfig;
 import org.dwsr.config.ThreeCharId;
 import org.dwsr.http.ErrorResponse;
@@ -37,6 +38,14 @@ import org.dwsr.packet.TcpSeq;
  *  +requests_migrated                             a counter
  * </pre>
  *
+ * <p>{@link #returns()} tells the decisions about clients' return flows, which otherwise stay untold, as do their
+ * counters; {@link #tellReturns()} puts them among the others:
+ *
+ * <pre>
+ *  return c1&gt;1                                    responses to client 1 leave by port 1
+ *  unreturn c1@2                                  the same in switch 2 taken away
+ * </pre>
+ *
  * <p>Checksums and lengths of everything that comes out are verified.
  */
 final class SwitchLab implements SwitchOutput {
@@ -56,6 +65,8 @@ final class SwitchLab implements SwitchOutput {
     private final Map<Integer, LabClient> clients = new LinkedHashMap<>();
     private final Map<String, Long> keys = new HashMap<>();
     private final List<String> outputs = new ArrayList<>();
+    private final List<String> returns = new ArrayList<>();
+    private boolean tellsReturns;
     private final Map<String, Long> counted = new LinkedHashMap<>();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final TcpOptions options = new TcpOptions();
@@ -183,6 +194,19 @@ final class SwitchLab implements SwitchOutput {
         return all;
     }
 
+    /** Only the decisions about return flows since the last call. */
+    List<String> returns() {
+        List<String> all = new ArrayList<>(returns);
+        returns.clear();
+        return all;
+    }
+
+    /** From now on return flows and their counters are told in their order with everything else. */
+    SwitchLab tellReturns() {
+        tellsReturns = true;
+        return this;
+    }
+
     /** Only the counters that moved since the last call; the decisions count as asked for, too. */
     List<String> counters() {
         outputs.clear();
@@ -193,7 +217,8 @@ final class SwitchLab implements SwitchOutput {
             long by = counter.getValue() - before;
             boolean quiet = GAUGES.contains(counter.getKey())
                     || counter.getKey().equals("packet_ins")
-                    || counter.getKey().equals("filter_reports");
+                    || counter.getKey().equals("filter_reports")
+                    || counter.getKey().startsWith("return_flows_") && !tellsReturns;
             if (by != 0 && !quiet) {
                 moved.add("+" + counter.getKey() + (by == 1 ? "" : "=" + by));
             }
@@ -203,7 +228,8 @@ final class SwitchLab implements SwitchOutput {
         return moved;
     }
 
-    private static final List<String> GAUGES = List.of("connections", "waiting_segments", "gathering_heads");
+    private static final List<String> GAUGES =
+            List.of("connections", "waiting_segments", "gathering_heads", "return_flows");
 
     /** The value of a counter since the start, or of a size now. */
     long value(String name) {
@@ -325,6 +351,31 @@ final class SwitchLab implements SwitchOutput {
     @Override
     public void removeConnection(long datapath, long connectionKey) {
         outputs.add("unflow " + named(datapath, connectionKey));
+    }
+
+    @Override
+    public void installReturn(long datapath, long clientMac, int port) {
+        told("return " + at(datapath, clientMac) + ">" + port);
+    }
+
+    @Override
+    public void removeReturn(long datapath, long clientMac) {
+        told("unreturn " + at(datapath, clientMac));
+    }
+
+    private void told(String decision) {
+        returns.add(decision);
+        if (tellsReturns) {
+            outputs.add(decision);
+        }
+    }
+
+    private String at(long datapath, long clientMac) {
+        String name = MacAddress.format(clientMac);
+        for (LabClient client : clients.values()) {
+            name = client.mac == clientMac ? client.toString() : name;
+        }
+        return name + (datapath == DATAPATH ? "" : "@" + datapath);
     }
 
     private String named(long datapath, long connectionKey) {
