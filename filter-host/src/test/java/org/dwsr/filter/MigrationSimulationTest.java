@@ -188,6 +188,12 @@ class MigrationSimulationTest {
         }
 
         @Override
+        public void installReturn(long datapath, long clientMac, int port) {}
+
+        @Override
+        public void removeReturn(long datapath, long clientMac) {}
+
+        @Override
         public void removeConnection(long datapath, long connectionKey) {
             after(100 * US, () -> flow = -1);
         }
