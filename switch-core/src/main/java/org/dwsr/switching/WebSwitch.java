@@ -57,13 +57,13 @@ public final class WebSwitch {
     private final VipResponder responder;
     private final SwitchCounters counters = new SwitchCounters();
     private final ConnectionTable connections;
+    private final ReturnFlows returns;
     private final List<ConnectionEntry> timed = new ArrayList<>();
     private final WaitingSegments waiting = new WaitingSegments();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final ArpFlyweight arp = new ArpFlyweight();
     private final TcpOptions options = new TcpOptions();
     private final RequestHead head = new RequestHead();
-    private final ReturnFlows returns;
     private @Nullable RunningConfig running;
     private @Nullable ServerAvailability availability;
     private @Nullable ServerChoice choice;
@@ -77,9 +77,9 @@ public final class WebSwitch {
     WebSwitch(SynCookie synCookie, SwitchOutput output, int maxConnections, int maxHeads) {
         this.synCookie = synCookie;
         this.output = output;
-        returns = new ReturnFlows(output, counters, ReturnFlows.LIMIT);
         responder = new VipResponder(output);
         connections = new ConnectionTable(output, responder, counters, maxConnections, maxHeads);
+        returns = new ReturnFlows(output, counters, ReturnFlows.LIMIT);
     }
 
     /** Takes a (valid) configuration; connections of servers that are still in it stay. */
