@@ -125,7 +125,10 @@ def run_lab(mode, cases, options, number, results):
     try:
         with lab_up(mode, options.prefix, number) as under_test:
             for one in sorted(cases, key=lambda one: one.last):
-                run_case(one, under_test, results)
+                for _ in range(options.repeat):
+                    run_case(one, under_test, results)
+                    if results.failed and options.repeat > 1:
+                        break
             finish(under_test, results)
     except (subprocess.CalledProcessError, OSError, RuntimeError, harness.Failure) as problem:
         results.add(mode, "the lab comes up and goes down", str(problem), time.monotonic() - started)
@@ -174,6 +177,7 @@ def parser():
     top.add_argument("--acceptance", action="store_true", help="only the acceptance cases, with what is built")
     top.add_argument("--only", metavar="PATTERN", help="acceptance cases whose name matches, e.g. '*cookie*'")
     top.add_argument("--lab", choices=tuple(LABS), help="only in the lab with this request mode")
+    top.add_argument("--repeat", type=int, default=1, metavar="N", help="run each acceptance case N times, end at a failure")
     top.add_argument("--list", action="store_true", help="list the acceptance cases and stop")
     top.add_argument("--prefix", default="ta", help="the labs' names begin so (default: ta)")
     top.add_argument("--ports", type=int, default=0, metavar="N", help="shift of the labs' ports, for two runs at a time")
