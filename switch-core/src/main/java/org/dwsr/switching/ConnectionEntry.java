@@ -62,8 +62,8 @@ final class ConnectionEntry {
     boolean gathering;
 
     long gatheringSinceNs;
-    /** When a head that cannot be one is refused, 0 for none: its start may still come. */
-    long refuseAtNs;
+    /** Whether the first byte of {@link #gather} is known to be a request's first: of a bounce only the first has a tag. */
+    boolean startKnown;
 
     @Nullable
     ConnectionEntry older;

@@ -57,7 +57,7 @@ final class GatheringHeads {
         entry.gather = buffer;
         entry.gatheringSinceNs = nowNs;
         entry.gathering = true;
-        entry.refuseAtNs = 0;
+        entry.startKnown = false;
         entry.older = newest;
         if (newest == null) {
             oldest = entry;

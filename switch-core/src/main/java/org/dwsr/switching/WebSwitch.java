@@ -46,9 +46,6 @@ import org.jspecify.annotations.Nullable;
 public final class WebSwitch {
     private static final long NANOS_PER_MS = 1_000_000L;
     private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
-    /** Longer than a client with a round trip time of 100 ms takes to send the start of a request again. */
-    private static final long LOST_START_NS = 400 * NANOS_PER_MS;
-
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
     private static final int MAX_RESENDS = 25;
     private static final long HEAD_TIMEOUT_NS = 60_000 * NANOS_PER_MS;
@@ -282,10 +279,8 @@ public final class WebSwitch {
             }
             onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
             releaseWaiting(config, classifier, entry, nowNs);
-        } else if (waiting.offer(key, datapath, port, frame.buffer(), frame.offset(), frame.frameLength(), nowNs)) {
-            counters.increment(SwitchCounter.SEGMENTS_WAITED);
         } else {
-            counters.increment(SwitchCounter.DROPPED_WAITING_FULL);
+            await(key, datapath, port, nowNs);
         }
     }
 
@@ -509,9 +504,17 @@ public final class WebSwitch {
             forward(config, entry);
         } else if (isRequestStart(entry)) {
             resendTagged(config, entry);
-        } else {
+        } else if (isOfDecidedRequest(entry)) {
             counters.increment(SwitchCounter.DROPPED_CURRENT_SERVER_BOUNCE);
+        } else {
+            // A later piece of a request on the move; Open vSwitch brought it before the tagged first one.
+            await(key, clientDatapath, clientPort, nowNs);
         }
+    }
+
+    private void await(long key, long datapath, int port, long nowNs) {
+        boolean taken = waiting.offer(key, datapath, port, frame.buffer(), frame.offset(), frame.frameLength(), nowNs);
+        counters.increment(taken ? SwitchCounter.SEGMENTS_WAITED : SwitchCounter.DROPPED_WAITING_FULL);
     }
 
     private void onTaggedBounce(
@@ -548,6 +551,7 @@ public final class WebSwitch {
                 entry.tag = frame.ethSource();
             }
             onRequestSegment(config, classifier, entry, kind, nowNs);
+            releaseWaiting(config, classifier, entry, nowNs);
         }
     }
 
@@ -670,7 +674,7 @@ public final class WebSwitch {
                 decide(config, classifier, entry, kind, null, nowNs);
                 return;
             }
-            if (parsed == RequestHead.REFUSED && entry.state != State.MOVING) {
+            if (parsed == RequestHead.REFUSED && startsHere(entry)) {
                 refuse(config, entry, null, nowNs);
                 return;
             }
@@ -690,6 +694,9 @@ public final class WebSwitch {
             }
             return;
         }
+        if (frame.seq() == gather.base()) {
+            entry.startKnown = startsHere(entry);
+        }
         int keptKind = MigrationTag.kind(entry.tag) == MigrationTag.HELD ? MigrationTag.HELD : kind;
         entry.tag = MigrationTag.with(entry.tag, MigrationTag.contentType(entry.tag), keptKind);
         time(entry);
@@ -701,15 +708,17 @@ public final class WebSwitch {
         int parsed = head.parse(gather.bytes(), 0, gather.length());
         if (parsed > 0) {
             decide(config, classifier, entry, keptKind, gather, nowNs);
-        } else if (parsed == RequestHead.REFUSED && entry.state == State.MOVING) {
-            // Nothing proves that a bounce is the first of its request: packet-ins can be lost.
-            entry.refuseAtNs = entry.refuseAtNs == 0 ? nowNs + LOST_START_NS : entry.refuseAtNs;
         } else if (parsed == RequestHead.REFUSED) {
             refuse(config, entry, gather, nowNs);
         } else if (gather.finished()) {
             counters.increment(SwitchCounter.HEADS_CUT_SHORT);
             answer(config, entry, ErrorResponse.BAD_REQUEST, gather, nowNs);
         }
+    }
+
+    /** Whether the frame at hand is a request's first segment: a handshake's cookie proves it, or a filter's tag. */
+    private boolean startsHere(ConnectionEntry entry) {
+        return entry.state != State.MOVING || MigrationTag.isTag(frame.ethSource());
     }
 
     /** The buffer in which an entry's head is gathered, null when there is none left. */
@@ -911,11 +920,9 @@ public final class WebSwitch {
             answer(config, entry, ErrorResponse.REQUEST_TIMEOUT, gather, nowNs);
             return false;
         }
-        if (entry.state == State.MOVING) {
-            return movingTimer(config, entry, gather, nowNs);
-        }
         boolean due = nowNs - entry.lastArrivalNs >= PARTIAL_HEAD_NS && gather.length() > 0;
-        if (due && entry.resendAtNs != entry.lastArrivalNs && entry.clientMac != 0) {
+        // A bounced head whose tagged first segment is lost must not hide that from its client by an acknowledgment.
+        if (due && entry.startKnown && entry.resendAtNs != entry.lastArrivalNs && entry.clientMac != 0) {
             entry.resendAtNs = entry.lastArrivalNs;
             entry.acknowledged = true;
             int window = VipResponder.HANDSHAKE_WINDOW;
@@ -923,19 +930,6 @@ public final class WebSwitch {
             counters.increment(SwitchCounter.PARTIAL_HEADS_ACKNOWLEDGED);
         }
         return true;
-    }
-
-    /**
-     * Filters bounce whole heads, so a bounced one that is incomplete has lost a segment on the way, perhaps its first:
-     * it is not acknowledged, and the client sends it again.
-     */
-    private boolean movingTimer(RunningConfig config, ConnectionEntry entry, ReassemblyBuffer gather, long nowNs) {
-        if (entry.refuseAtNs == 0 || nowNs - entry.refuseAtNs < 0) {
-            return true;
-        }
-        head.parse(gather.bytes(), 0, gather.length());
-        refuse(config, entry, gather, nowNs);
-        return false;
     }
 
     private static int scaled(ConnectionEntry entry, int windowBytes) {

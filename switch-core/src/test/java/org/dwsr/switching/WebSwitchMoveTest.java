@@ -192,11 +192,10 @@ class WebSwitchMoveTest {
 
     @Nested
     class Gathering {
+        /** Only a request's first segment bears the tag. */
         private void piece(int at, String bytes) {
-            c1.data(END + at, bytes)
-                    .ack(101)
-                    .bouncedBy("s1", MigrationTag.MOVED)
-                    .send();
+            LabPacket packet = c1.data(END + at, bytes).ack(101);
+            (at == 0 ? packet.bouncedBy("s1", MigrationTag.MOVED) : packet.bouncedBy("s1")).send();
         }
 
         @Test
@@ -268,12 +267,47 @@ class WebSwitchMoveTest {
         }
 
         @Test
-        void shouldNotAcknowledgeSinceItsStartMayBeLost() {
+        void shouldAcknowledgeAfter40MsWhenOnlyTheTaggedStartIsHere() {
             piece(0, PAGE.substring(0, 5));
             lab.happened();
+            lab.pass(45);
+
+            assertThat(lab.happened())
+                    .containsExactly("c1 A seq=w+101 ack=c+" + (END + 5) + " win=128", "+partial_heads_acknowledged");
+            piece(5, PAGE.substring(5));
+            assertThat(lab.decisions()).contains(sent("s3", "held/020", 0, PAGE));
+        }
+
+        @Test
+        void shouldNotAcknowledgeWhenTheTaggedStartIsLost() {
+            piece(20, PAGE.substring(20));
             lab.pass(1_000);
 
-            assertThat(lab.happened()).isEmpty();
+            assertThat(lab.decisions()).isEmpty();
+        }
+
+        @Test
+        void shouldMoveWholeWhenALaterPieceOvertookTheTaggedStart() {
+            piece(20, PAGE.substring(20));
+            lab.happened();
+            piece(0, PAGE.substring(0, 20));
+
+            assertThat(lab.decisions())
+                    .containsExactly("flow c1>s3", silence("s1", 0), sent("s3", "moved/020", 0, PAGE));
+        }
+
+        @Test
+        void shouldForwardABodyThatOvertookItsTaggedHead() {
+            piece(PAGE.length(), "body");
+            lab.happened();
+            piece(0, PAGE);
+
+            assertThat(lab.decisions())
+                    .containsExactly(
+                            "flow c1>s3",
+                            silence("s1", 0),
+                            sent("s3", "moved/020", 0, PAGE),
+                            "s3 c1 PA seq=c+" + (END + PAGE.length()) + " ack=w+101 win=502 'body'");
         }
 
         @Test
@@ -281,6 +315,7 @@ class WebSwitchMoveTest {
             piece(20, PAGE.substring(20));
             lab.pass(300);
             assertThat(lab.decisions()).isEmpty();
+            lab.happened();
             piece(0, PAGE.substring(0, 20));
             piece(20, PAGE.substring(20));
 
@@ -392,10 +427,6 @@ class WebSwitchMoveTest {
             bounce("s1", 0, PAGE).send();
             lab.happened();
             bounce("s3", 1, broken).send();
-            assertThat(lab.happened()).containsExactly("+segments_gathered");
-            lab.pass(395);
-            assertThat(lab.happened()).isEmpty();
-            lab.pass(5);
 
             assertThat(lab.happened())
                     .containsExactly(
