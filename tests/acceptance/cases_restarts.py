@@ -66,6 +66,9 @@ def controller_away(lab):
     boots = dwsr_lab.output("ovs-vsctl", "get", "bridge", lab.lab.bridge, "_uuid")
     pid = dwsr_lab.output("pidof", "ovs-vswitchd")
     vip = f"http://{lab.vip}"
+    # Else the client's kernel takes the whole download into its receive buffer, and only curl is slow.
+    usual = lab.run("c1", "sysctl", "-n", "net.ipv4.tcp_rmem").strip()
+    lab.run("c1", "sysctl", "-q", "-w", "net.ipv4.tcp_rmem=4096 65536 262144")
     curls = [
         lab.start("c1", "curl", "-sS", "--local-port", "41001", "--limit-rate", "400K", "-o", download, f"{vip}/img/20m.bin"),
         lab.start("c1", "curl", "-sS", "--local-port", "41002", "-H", "Expect:", "--limit-rate", "380K", "--data-binary", f"@{upload}",
@@ -74,6 +77,7 @@ def controller_away(lab):
     ]  # fmt: skip
     with contextlib.ExitStack() as stack:
         stack.callback(lambda: [curl.kill() for curl in curls if curl.poll() is None])
+        stack.callback(lab.run, "c1", "sysctl", "-q", "-w", f"net.ipv4.tcp_rmem={usual}")
         idle = stack.enter_context(lab.connect("c1", timeout=20))
         idle_server = idle.get("/img/who.txt").server
         idle_moved = stack.enter_context(lab.connect("c1", timeout=20))
