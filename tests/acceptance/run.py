@@ -153,6 +153,17 @@ def finish(under_test, results):
     results.add(under_test.mode, name, problem, time.monotonic() - started)
 
 
+def run_demo(results):
+    """The README's first command, as a stranger runs it."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [os.path.join(harness.CHECKOUT, "dwsr"), "demo"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    problem = None if done.returncode == 0 else f"it ended with {done.returncode}:\n{done.stdout}"
+    results.add("demo", "./dwsr demo shows that everything is true", problem, time.monotonic() - started)
+
+
 def unit_tests(since):
     """(passed, failed, skipped) of the JUnit reports written since a time."""
     passed = failed = skipped = 0
@@ -211,6 +222,8 @@ def main(words):
             chosen = [one for one in cases if mode in one.labs]
             if chosen and options.lab in (None, mode):
                 run_lab(mode, chosen, options, options.ports * len(LABS) + number, results)
+        if options.only is None and options.lab is None:
+            run_demo(results)
     except (Interrupted, KeyboardInterrupt):
         print("dwsr test: interrupted", file=sys.stderr)
         return 130
