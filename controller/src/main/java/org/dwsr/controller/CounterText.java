@@ -17,7 +17,8 @@ import java.util.TreeMap;
 /** Counters in Prometheus's text format: {@code dwsr_NAME_total}, filters' as {@code dwsr_filter_NAME_total}. */
 final class CounterText {
     /** Names that are the size of something right now. */
-    private static final Set<String> SIZES = Set.of("connections", "waiting_segments", "return_flows");
+    private static final Set<String> SIZES =
+            Set.of("connections", "waiting_segments", "gathering_heads", "return_flows");
 
     private static final ExpositionFormats FORMATS = ExpositionFormats.init();
 
