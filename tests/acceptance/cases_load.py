@@ -144,7 +144,7 @@ def alternate(lab):
         expect(connection.get("/ping.php").server in APP_SERVERS, "service afterwards")
 
 
-@case("no request of 400 serial new connections waits for a repetition", labs=("guard", "switch"), last=True)
+@case("of 400 serial new connections at most 4 take as long as a repeated packet", labs=("guard", "switch"), last=True)
 def no_spikes(lab):
     slow = []
     with few_ports(lab, time_wait=False):

@@ -1,12 +1,13 @@
 """The check that no response byte reaches the web switch, checked itself: it must be able to fail."""
 
 import io
+import os
 import struct
 
 import lab as dwsr_lab
 from harness import IMAGE_SERVERS, case, expect, expect_equal, until
 from packets import ACK, IP, PSH, SYN, TCP, Ether
-from tap import OpenFlowTap
+from tap import OpenFlowTap, Stream
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -87,3 +88,15 @@ def made_packet_in(lab):
     lab.catch_up()
     # This one was made; any later one is not.
     lab.tap.read().response_segments.clear()
+
+
+@case("the capture is not whole when Open vSwitch's own stream cannot be read, garbage of others does not matter")
+def misread(_lab):
+    tap = OpenFlowTap(1, os.devnull, "10.0.0.100")
+    tap._messages(0, Stream(0), b"GET / HTTP/1.1\r\n\r\n")
+    expect_equal(tap.gaps, 0, "gaps after garbage from the start")
+    stream = Stream(0)
+    tap._messages(0, stream, packet_in(bytes(60), 3))
+    expect_equal((tap.total, tap.gaps), (1, 0), "packet-ins and gaps")
+    tap._messages(0, stream, b"\x99 no message")
+    expect_equal(tap.gaps, 1, "gaps after a packet-in and then garbage")

@@ -40,6 +40,7 @@ class Stream:
     """One direction of one TCP connection. Two processors may hand segments to the capture in another order."""
 
     def __init__(self, seq):
+        self.has_packet_ins = False
         self.next = seq & 0xFFFFFFFF
         self.rest = b""
         self.later = {}
@@ -160,21 +161,23 @@ class OpenFlowTap:
             # The capture may have begun in the middle: Open vSwitch sends whole messages, so begin here.
             stream = self._streams.setdefault(source_port, Stream(seq))
             for data in stream.take(seq, payload):
-                stream.rest = self._messages(seen, stream.rest + data)
+                stream.rest = self._messages(seen, stream, stream.rest + data)
             if len(stream.later) > _MAX_LATER:
                 self._unread += 1
                 self._streams[source_port] = Stream(seq + len(payload))
 
-    def _messages(self, seen, data):
+    def _messages(self, seen, stream, data):
         at = 0
         while len(data) - at >= 8:
             version, kind, length = struct.unpack_from("!BBH", data, at)
             if version != 4 or length < 8:
-                # Not Open vSwitch: some case sends garbage to this port. Holes in a stream are counted where they are.
+                # Some case sends garbage to this port; but what has sent packet-ins is Open vSwitch, and is misread here.
+                self._unread += stream.has_packet_ins
                 return b""
             if len(data) - at < length:
                 break
             if kind == PACKET_IN:
+                stream.has_packet_ins = True
                 self._packet_in(seen, data[at : at + length])
             at += length
         return data[at:]
