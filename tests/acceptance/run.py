@@ -233,6 +233,13 @@ def main(words):
     return report(options, results, time.monotonic() - started)
 
 
+def brief(problem):
+    """A problem in one line: the last line of a traceback, the first of anything else."""
+    lines = [line.strip() for line in problem.splitlines() if line.strip()] or ["?"]
+    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    return line if len(line) <= 300 else line[:300] + " ..."
+
+
 def report(options, results, seconds):
     print("\nAcceptance cases")
     print(f"  {'lab':6}  {'result':6}  {'seconds':>7}  name")
@@ -251,6 +258,12 @@ def report(options, results, seconds):
         if unit_passed == 0:
             print("Maven ran no unit test")
             failed += 1
+    failures = [row for row in results.rows if row[2] is not None]
+    if failures:
+        # Once more in short: what cuts a long output leaves its end.
+        print("\nFailed acceptance cases")
+    for where, name, problem, _ in failures:
+        print(f"  {where:6}  {name}: {brief(problem)}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not results.rows else 0
 

@@ -152,7 +152,10 @@ class ControllerMainTest {
             private final int openFlowPort;
 
             Controller() throws IOException {
+                // Who runs the tests in the background of a shell hands down an ignored SIGINT.
                 process = new ProcessBuilder(
+                                "env",
+                                "--default-signal=INT",
                                 Path.of(System.getProperty("java.home"), "bin", "java")
                                         .toString(),
                                 "-XX:TieredStopAtLevel=1",
