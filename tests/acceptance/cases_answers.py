@@ -131,7 +131,7 @@ def _all_refused(lab, ask):
                     expect_equal(len(response.body), int(response.header("Content-Length")), "length of the body")
                     connection.at_end()
                     took = time.monotonic() - started
-                    expect(took < 2, f"took {took:.1f} s")
+                    expect(took < 4, f"took {took:.1f} s")
             except (AssertionError, OSError) as problem:
                 problems.append(f"{name}: {problem}")
         frames = wire.drain()
@@ -236,7 +236,7 @@ def half_head(lab):
             connection.send(head[30:])
             response = connection.response()
             expect(response.server in APP_SERVERS, f"the answer after a pause within the head: {response}")
-    expect_equal(len(lab.logged("half-")), 2, "requests in the logs")
+    lab.wait_logged("half-", 2)
 
 
 # ------------------------------------------------------------------------------------------ without servers
@@ -261,7 +261,7 @@ def expect_refusal_for_lack(lab, connection, path):
     expect_equal((response.status, response.server), (503, None), f"the answer to {path}")
     expect_equal(response.all_headers("Connection"), ["close"], "Connection headers")
     connection.at_end()
-    expect(took < 1, f"503 took {took:.2f} s")
+    expect(took < 2, f"503 took {took:.2f} s")
 
 
 @case("nginx of one server gone: the other takes its requests; of both: 503; back again: as before",
@@ -282,7 +282,7 @@ def servers_gone(lab):
                     started = time.monotonic()
                     expect_equal(connection.get(f"/img/photo.jpg?one-gone={number}").server, "s2", "the server left")
                     took = time.monotonic() - started
-                    expect(took < 0.5, f"request {number} with one server gone took {took:.2f} s")
+                    expect(took < 0.9, f"request {number} with one server gone took {took:.2f} s")
                     # From another pool to the one with the hole.
                     expect(connection.get("/ping.php").server in APP_SERVERS, "the other pool")
                     expect_equal(connection.get("/img/who.txt").server, "s2", "the server left, after a move")
@@ -322,7 +322,7 @@ def upload_refused(lab):
                     expect_equal((answer["bytes"], answer["sha256"]), (length, hashlib.sha256(body).hexdigest()), "body")
     finally:
         start_nginx(lab, "s3")
-    expect_equal(len(lab.logged("refused-upload=")), 10, "times the uploads ran")
+    lab.wait_logged("refused-upload=", 10)
     until(lab.reachable, 5, "both pools to answer")
 
 

@@ -81,7 +81,7 @@ def no_cookie(lab):
         honest.send_data(get(lab, f"/ping.php?{word}-honest"))
         honest.read(response_bytes, 5, "the answer to the honest client")
         honest.send(honest.packet(RST, ack=0))
-    expect_equal(len(lab.logged(word)), 1, "requests in the servers' logs")
+    lab.wait_logged(word, 1)
 
 
 @case("frames with a forged tag from a client's port are dropped by Open vSwitch", labs=("guard", "switch"))
@@ -267,7 +267,7 @@ def half_heads(lab):
                 with lab.connect("c2") as connection:
                     expect_equal(connection.get(f"/img/who.txt?meanwhile={number}").status, 200, "status meanwhile")
             took = time.monotonic() - started
-            expect(took < 2, f"20 requests beside 2,000 half heads took {took:.1f} s")
+            expect(took < 5, f"20 requests beside 2,000 half heads took {took:.1f} s")
             grown = resident(lab, "controller") - rss
             expect(grown < 200 << 20, f"the web switch grew by {grown >> 20} MB")
             for sock in socks[:20]:
@@ -341,7 +341,7 @@ def slow_loris(lab):
     finally:
         for connection in slow:
             connection.close()
-    expect_equal(len(lab.logged("loris")), 30, "slow requests in the logs")
+    lab.wait_logged("loris", 30)
 
 
 @case("closed ports are reset with the right numbers", labs=("guard", "switch"))

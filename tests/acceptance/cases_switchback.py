@@ -62,7 +62,7 @@ def many_returns(lab):
     of_nginx = {(server, entry["connection"]) for server, entry in lab.logged(mark)}
     expect_equal(len(of_nginx), 2, "connections as nginx numbers them")
     expect_equal(lab.passive_opens() - before, 2, "handshakes after 120 more requests")
-    until(lambda: not lab.sockets_of(port), 2, lambda: f"the servers' sockets to go: {lab.sockets_of(port)}")
+    until(lambda: not lab.sockets_of(port), 5, lambda: f"the servers' sockets to go: {lab.sockets_of(port)}")
 
 
 @case("a server that closes while silent: its FIN does not reach the client, and the way back is a rebuild")
@@ -112,7 +112,7 @@ def second_silence(lab):
             port = connection.port
             expect_equal(len(lab.sockets_of(port)), 2, f"sockets while {silent} is silent")
             getattr(connection, way_of_ending)()
-            until(lambda port=port: not lab.sockets_of(port), 1, lambda port=port: f"after the client's "  # fmt: skip
+            until(lambda port=port: not lab.sockets_of(port), 5, lambda port=port: f"after the client's "  # fmt: skip
                   f"{way_of_ending} both sockets to go; {lab.sockets_of(port)} are there")  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def repeated_silence(lab):
             expect_equal(tag_kind(silence.src), 3, "kind of the tag (silence)")
             expect(silent in lab.sockets_of(port), "the silent server's socket is not there")
             wire.inject(silence)
-            until(lambda: silent not in lab.sockets_of(port), 1, "the silent server's socket to go")
+            until(lambda: silent not in lab.sockets_of(port), 5, "the silent server's socket to go")
         before = lab.passive_opens()
         picture(connection)
         expect_equal(lab.passive_opens() - before, 1, "handshakes for the way back")
@@ -268,7 +268,7 @@ def after_flow(lab):
     ports = [connection.port for connection in rest.all()]
     for connection in rest.all():
         connection.close()
-    until(lambda: not [port for port in ports if lab.sockets_of(port)], 2, "the servers' sockets to go")
+    until(lambda: not [port for port in ports if lab.sockets_of(port)], 5, "the servers' sockets to go")
     del _RESTING[lab]
 
 

@@ -246,7 +246,7 @@ def half_close(lab):
                     expect_equal(response.body, wanted or f"{response.server}\n".encode(), "body")
                     connection.at_end()
                     port = connection.port
-                until(lambda port=port: not lab.sockets_of(port), 2,
+                until(lambda port=port: not lab.sockets_of(port), 5,
                       lambda port=port: f"after {path}, first {first}, corked {corked}: the sockets of "  # fmt: skip
                       f"{lab.sockets_of(port)} to go")  # fmt: skip
 
@@ -259,7 +259,7 @@ def late_acknowledgment(lab):
         client.send_data(head, flags=PSH | ACK | FIN)
         client.seq += 1
         client.read(response_bytes, 5, "the answer", acknowledge=False)
-        until(lambda: client.next_tcp(0) is None, 1, "a pause")
+        until(lambda: client.next_tcp(0) is None, 5, "a pause")
         server = lab.sockets_of(62_160)
         # Longer than a closed connection lingers in the filter: the server repeats itself meanwhile.
         again = client.silent_for(2.6)
@@ -268,8 +268,8 @@ def late_acknowledgment(lab):
         for tcp in client.frames:
             client.accept(_with_frame(tcp), acknowledge=False)
         client.send(client.packet(ACK))
-        until(lambda: not lab.sockets_of(62_160), 1, "the acknowledgment to reach the server")
-        until(lambda: not _flows_of(lab, [62_160]), 2, "the flow to go")
+        until(lambda: not lab.sockets_of(62_160), 5, "the acknowledgment to reach the server")
+        until(lambda: not _flows_of(lab, [62_160]), 5, "the flow to go")
 
 
 def _with_frame(frame):
@@ -288,10 +288,10 @@ def reset_midway(lab):
             expect(len(connection.stream.read(300_000)) == 300_000, "the beginning of the download")
             ports.append(connection.port)
             connection.abort()
-    until(lambda: not [port for port in ports if lab.sockets_of(port)], 2, "the servers' sockets to go")
+    until(lambda: not [port for port in ports if lab.sockets_of(port)], 5, "the servers' sockets to go")
     expect(page_works(lab), "a page on a new connection")
     # A client's RST needs no lingering; reports go every 50 ms.
-    until(lambda: not _flows_of(lab, ports), 2, lambda: f"the flows to go: {_flows_of(lab, ports)}")
+    until(lambda: not _flows_of(lab, ports), 5, lambda: f"the flows to go: {_flows_of(lab, ports)}")
 
 
 def page_works(lab):
@@ -322,9 +322,9 @@ def reset_early(lab):
             time.sleep(0.05)
             ports.append(connection.port)
             connection.abort()
-    until(lambda: not [port for port in ports if lab.sockets_of(port)], 2,
+    until(lambda: not [port for port in ports if lab.sockets_of(port)], 5,
           lambda: f"the servers' sockets to go: {[lab.sockets_of(port) for port in ports]}")  # fmt: skip
-    until(lambda: not _flows_of(lab, ports), 2, lambda: f"the flows to go: {_flows_of(lab, ports)}")
+    until(lambda: not _flows_of(lab, ports), 5, lambda: f"the flows to go: {_flows_of(lab, ports)}")
 
 
 @case("a client that the web switch itself has answered can close: its FIN is taken at once", labs=BOTH)
@@ -342,7 +342,7 @@ def close_after_answer(lab):
                 if upload_bytes:
                     # Its kernel has more to send than the web switch will ever take.
                     connection.abort()
-            until(lambda port=port: not _client_states(lab, port), 2,
+            until(lambda port=port: not _client_states(lab, port), 5,
                   lambda port=port: f"the client's socket to go; it is in {_client_states(lab, port)}")  # fmt: skip
 
 
