@@ -539,15 +539,16 @@ def keep(lab, options, say):
         if given != str(host["port"]):
             raise LabError(f"Open vSwitch gave {name} port {given} instead of {host['port']} {' '.join(faults)}")
 
-    say("web servers: nginx and PHP")
+    kind = options["web_servers"]
+    say(f"web servers: {kind} and PHP")
     webserver.write_site(lab.path("www"))
     for name in lab.servers():
         home = lab.path("servers", name)
         webserver.write_server(home, lab.path("www"), name)
-        for role, words in webserver.commands(home).items():
+        for role, words in webserver.commands(home, kind).items():
             lab.spawn(f"{role} {name}", lab.enter(name) + words)
     for name in lab.servers():
-        wait_until(lambda name=name: webserver.answers(lab.enter(name)), 20, f"nginx and PHP of {name}")
+        wait_until(lambda name=name: webserver.answers(lab.enter(name)), 20, f"{kind} and PHP of {name}")
 
     write_documents(lab, document)
     if options["controller"] == "none":
@@ -754,6 +755,7 @@ def read_options(arguments):
         "document": document,
         "controller": arguments.controller,
         "requests": arguments.requests,
+        "web_servers": arguments.web_servers,
         "openflow": arguments.openflow,
         "control": arguments.control,
         "metrics": arguments.metrics,
@@ -787,9 +789,10 @@ def command_status(arguments):
         return 3
     whole = lab.is_whole()
     processes = lab.processes()
+    kind = lab.options["web_servers"]
     print(f"lab {lab.prefix}: {'up' if whole else 'broken: run ./dwsr lab up (or down)'}"
           f"    VIP {lab.record['vip']}    state in {lab.home}")  # fmt: skip
-    print(f"{'host':5} {'address':12} {'MAC':18} {'port':>4} {'interfaces':28} {'PID':>7} {'nginx':>7} {'php':>7}"
+    print(f"{'host':5} {'address':12} {'MAC':18} {'port':>4} {'interfaces':28} {'PID':>7} {kind:>7} {'php':>7}"
           f" {'to it':>9} {'from it':>9}")  # fmt: skip
     try:
         counters = lab.port_counters()
@@ -805,7 +808,7 @@ def command_status(arguments):
         counter = counters.get(name, {})
         print(
             f"{name:5} {host['ip']:12} {host['mac']:18} {host['port']:>4} {interfaces:28} "
-            f"{host['pid'] if alive(host) else 'dead':>7} {pid('nginx ' + name):>7} {pid('php ' + name):>7} "
+            f"{host['pid'] if alive(host) else 'dead':>7} {pid(f'{kind} {name}'):>7} {pid('php ' + name):>7} "
             f"{size(counter.get('tx_bytes', 0)):>9} {size(counter.get('rx_bytes', 0)):>9}"
         )
     if lab.options["controller"] == "none":
@@ -857,6 +860,8 @@ def parser():
     up.add_argument("--config", metavar="F", help="a configuration; MACs and attachments of its servers are filled in")
     up.add_argument("--controller", choices=("embedded", "none"), default="embedded",
                     help="none: static flows, no filters (default: embedded)")  # fmt: skip
+    up.add_argument("--web-servers", choices=webserver.KINDS, default="nginx",
+                    help="what serves, before PHP: nginx or apache (default: nginx)")  # fmt: skip
     up.add_argument("--requests", choices=("guard", "switch"), help="who reads later requests (default: guard)")
     up.add_argument("--openflow", default="127.0.0.1:6653", metavar="HOST:PORT")
     up.add_argument("--control", default="127.0.0.1:8780", metavar="HOST:PORT")

@@ -1,4 +1,4 @@
-"""The lab's web servers: one nginx and one php-fpm per server, both in the server's network namespace."""
+"""The lab's web servers: one nginx (or Apache) and one php-fpm per server, both in the server's network namespace."""
 
 import glob
 import hashlib
@@ -51,6 +51,12 @@ http {{
         add_header X-Server {name} always;
         location = /img/who.txt {{ return 200 "{name}\\n"; }}
         location = /who.txt {{ return 200 "{name}\\n"; }}
+        location /ws/ {{
+            proxy_pass http://127.0.0.1:{websocket_port}/;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $http_connection;
+        }}
         location /upload/ {{
             root {home};
             dav_methods PUT DELETE;
@@ -79,6 +85,78 @@ http {{
     }}
 }}
 """
+
+_APACHE = """\
+ServerRoot {home}
+PidFile {home}/apache.pid
+ErrorLog {home}/error.log
+LogLevel warn
+ServerName {name}
+ServerTokens Prod
+Listen 80
+ListenBacklog 4096
+User {user}
+Group {user}
+{modules}
+StartServers 1
+ServerLimit 4
+ThreadsPerChild 64
+ThreadLimit 64
+MaxRequestWorkers 256
+MinSpareThreads 16
+MaxSpareThreads 256
+AsyncRequestWorkerFactor 32
+KeepAlive On
+KeepAliveTimeout 75
+MaxKeepAliveRequests 0
+Timeout 600
+RequestReadTimeout header=0 body=0
+EnableSendfile On
+TypesConfig /dev/null
+AddType text/html .html
+AddType text/plain .txt
+AddType image/jpeg .jpg
+AddType image/png .png
+AddType application/octet-stream .bin
+DefaultRuntimeDir {home}/tmp
+LogFormat "{{\\"time\\":%{{sec}}t.%{{msec_frac}}t,\\"connection\\":%{{remote}}p,\\"number\\":%k,\\
+\\"client\\":\\"%a:%{{remote}}p\\",\\"request\\":\\"%r\\",\\"status\\":\\"%>s\\",\\
+\\"cookie\\":\\"%{{Cookie}}i\\",\\"set_cookie\\":\\"%{{Set-Cookie}}o\\",\\
+\\"body_bytes\\":%B,\\"length\\":%I}}" lab
+CustomLog {home}/access.log lab
+DocumentRoot {www}
+DirectoryIndex index.php
+Header always set X-Server {name}
+Alias /img/who.txt {home}/who.txt
+Alias /who.txt {home}/who.txt
+Alias /upload/ {home}/upload/
+DavLockDB {home}/tmp/dav
+ProxyPass /ws/ http://127.0.0.1:{websocket_port}/ upgrade=websocket
+<Directory "/">
+    Require all granted
+    AllowOverride None
+</Directory>
+<Directory "{home}/upload">
+    Dav On
+</Directory>
+<Proxy "fcgi://localhost/">
+    ProxySet flushpackets=on timeout=600
+</Proxy>
+<FilesMatch "\\.php$">
+    SetHandler "proxy:unix:{home}/php.sock|fcgi://localhost/"
+</FilesMatch>
+ProxyFCGISetEnvIf "true" DWSR_SERVER "{name}"
+"""
+
+_APACHE_MODULES = (
+    "mpm_event authz_core alias mime dir headers reqtimeout dav dav_fs proxy proxy_http proxy_fcgi"
+).split()
+_APACHE_MODULE_FOLDER = "/usr/lib/apache2/modules"
+
+# Where a server's WebSocket application listens, within its namespace; a test starts one.
+WEBSOCKET_PORT = 8081
+
+KINDS = ("nginx", "apache")
 
 _PHP = """\
 [global]
@@ -135,8 +213,12 @@ def write_server(home, www, name):
         os.chmod(path, 0o755)
         if folder:
             os.chown(path, user.pw_uid, user.pw_gid)
-    fill = {"home": home, "www": www, "name": name, "user": WEB_USER}
-    for file, text in (("nginx.conf", _NGINX), ("php.conf", _PHP)):
+    modules = "\n".join(f"LoadModule {module}_module {_APACHE_MODULE_FOLDER}/mod_{module}.so" for module in _APACHE_MODULES)
+    fill = {"home": home, "www": www, "name": name, "user": WEB_USER, "modules": modules,
+            "websocket_port": WEBSOCKET_PORT}  # fmt: skip
+    with open(os.path.join(home, "who.txt"), "w", encoding="ascii") as out:
+        out.write(name + "\n")
+    for file, text in (("nginx.conf", _NGINX), ("apache.conf", _APACHE), ("php.conf", _PHP)):
         with open(os.path.join(home, file), "w", encoding="ascii") as out:
             out.write(text.format(**fill))
 
@@ -148,12 +230,17 @@ def _php_fpm():
     return found[-1]
 
 
-def commands(home):
+def commands(home, kind="nginx"):
     """The two commands, each staying in the foreground, by role."""
-    return {
-        "php": [_php_fpm(), "--nodaemonize", "--fpm-config", os.path.join(home, "php.conf")],
-        "nginx": ["nginx", "-p", home, "-e", os.path.join(home, "error.log"), "-c", os.path.join(home, "nginx.conf")],
-    }
+    found = {"php": [_php_fpm(), "--nodaemonize", "--fpm-config", os.path.join(home, "php.conf")]}
+    if kind == "apache":
+        if not os.path.exists("/usr/sbin/apache2"):
+            raise FileNotFoundError("no /usr/sbin/apache2: apt-get install apache2-bin")
+        found["apache"] = ["/usr/sbin/apache2", "-DFOREGROUND", "-f", os.path.join(home, "apache.conf")]
+    else:
+        found["nginx"] = ["nginx", "-p", home, "-e", os.path.join(home, "error.log"), "-c",
+                          os.path.join(home, "nginx.conf")]  # fmt: skip
+    return found
 
 
 def answers(enter):

@@ -4,7 +4,7 @@ import itertools
 import time
 
 import webserver
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, until
+from harness import APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, until
 from packets import RST, TCP, Wire
 
 _RUNS = itertools.count(1)
@@ -154,7 +154,7 @@ def _all_refused(lab, ask):
         expect_equal(now[name] - counted[name], statuses.get(status, 0), f"counter {name}")
 
 
-@case(f"{len(MALFORMED)} malformed first requests are refused and reach no server", labs=("guard", "switch"))
+@case(f"{len(MALFORMED)} malformed first requests are refused and reach no server", labs=BOTH)
 def refused_first(lab):
     def ask(connection, request, _mark):
         connection.send(request)
@@ -166,7 +166,7 @@ def refused_first(lab):
     expect_equal(lab.passive_opens() - opens, 4, "handshakes of the servers' own TCPs")
 
 
-@case(f"{len(MALFORMED)} malformed second requests are refused and reach no server", labs=("guard", "switch"))
+@case(f"{len(MALFORMED)} malformed second requests are refused and reach no server", labs=BOTH)
 def refused_second(lab):
     def ask(connection, request, mark):
         first = connection.get(f"/img/who.txt?good-{mark.partition('-')[2]}")
@@ -190,7 +190,7 @@ def refused_pipelined(lab):
     _all_refused(lab, ask)
 
 
-@case("a malformed request byte by byte is refused, first and second", labs=("guard", "switch"))
+@case("a malformed request byte by byte is refused, first and second", labs=BOTH)
 def refused_slowly(lab):
     request = f"POST /sum.php?slowly HTTP/1.1\r\nHost: {lab.vip}\r\nContent-Length : 5\r\n\r\n".encode()
     for first in (True, False):
@@ -224,7 +224,7 @@ def broken_chunk(lab):
     expect_equal(lab.logged("chunk-inside"), [], "the request behind the broken chunk in the servers' logs")
 
 
-@case("a head that breaks off is acknowledged, waits, and goes on when the rest comes", labs=("guard", "switch"))
+@case("a head that breaks off is acknowledged, waits, and goes on when the rest comes", labs=EVERY)
 def half_head(lab):
     for first in (True, False):
         with lab.connect() as connection:
@@ -242,16 +242,17 @@ def half_head(lab):
 # ------------------------------------------------------------------------------------------ without servers
 
 
-def stop_nginx(lab, server):
-    """Ends a server's nginx, master and worker, so that its kernel refuses."""
-    lab.kill(f"nginx {server}", 15)
+def stop_web_server(lab, server):
+    """Ends a server's nginx or Apache, master and workers, so that its kernel refuses."""
+    lab.kill(f"{lab.lab.options['web_servers']} {server}", 15)
     until(lambda: not lab.run(server, "ss", "-Htln", "( sport = :80 )").strip(), 5, f"port 80 of {server} to close")
 
 
-def start_nginx(lab, server):
-    home = lab.lab.path("servers", server)
-    lab.lab.spawn(f"nginx {server}", lab.lab.enter(server) + webserver.commands(home)["nginx"])
-    until(lambda: webserver.answers(lab.lab.enter(server)), 10, f"nginx of {server} to answer")
+def start_web_server(lab, server):
+    kind = lab.lab.options["web_servers"]
+    words = webserver.commands(lab.lab.path("servers", server), kind)[kind]
+    lab.lab.spawn(f"{kind} {server}", lab.lab.enter(server) + words)
+    until(lambda: webserver.answers(lab.lab.enter(server)), 10, f"{kind} of {server} to answer")
 
 
 def expect_refusal_for_lack(lab, connection, path):
@@ -264,8 +265,8 @@ def expect_refusal_for_lack(lab, connection, path):
     expect(took < 2, f"503 took {took:.2f} s")
 
 
-@case("nginx of one server gone: the other takes its requests; of both: 503; back again: as before",
-      labs=("guard", "switch"), last=True)  # fmt: skip
+@case("the web server of one host gone: the other takes its requests; of both: 503; back again: as before",
+      labs=EVERY, last=True)  # fmt: skip
 def servers_gone(lab):
     with lab.connect() as kept, lab.connect() as lost:
         first = kept.get("/img/who.txt")
@@ -274,7 +275,7 @@ def servers_gone(lab):
         if first.server != "s2":
             kept, lost = lost, kept
         expect_equal({first.server, second.server}, {"s1", "s2"}, "the servers of two connections")
-        stop_nginx(lab, "s1")
+        stop_web_server(lab, "s1")
         try:
             expect_equal(kept.get("/img/who.txt").server, "s2", "the connection of the other server")
             for number in range(20):
@@ -286,7 +287,7 @@ def servers_gone(lab):
                     # From another pool to the one with the hole.
                     expect(connection.get("/ping.php").server in APP_SERVERS, "the other pool")
                     expect_equal(connection.get("/img/who.txt").server, "s2", "the server left, after a move")
-            stop_nginx(lab, "s2")
+            stop_web_server(lab, "s2")
             try:
                 for number in range(5):
                     with lab.connect() as connection:
@@ -295,9 +296,9 @@ def servers_gone(lab):
                         expect(connection.get("/ping.php").server in APP_SERVERS, "the other pool")
                         expect_refusal_for_lack(lab, connection, f"/img/who.txt?both-gone-second={number}")
             finally:
-                start_nginx(lab, "s2")
+                start_web_server(lab, "s2")
         finally:
-            start_nginx(lab, "s1")
+            start_web_server(lab, "s1")
     used = set()
     deadline = time.monotonic() + 5
     while used != {"s1", "s2"} and time.monotonic() < deadline:
@@ -310,7 +311,7 @@ def servers_gone(lab):
 def upload_refused(lab):
     import hashlib
 
-    stop_nginx(lab, "s3")
+    stop_web_server(lab, "s3")
     try:
         for length in (0, 5, 1_000, 10_000, 300_000):
             body = image("1m.bin")[:length]
@@ -321,7 +322,7 @@ def upload_refused(lab):
                     expect_equal(response.server, "s4", "the server left")
                     expect_equal((answer["bytes"], answer["sha256"]), (length, hashlib.sha256(body).hexdigest()), "body")
     finally:
-        start_nginx(lab, "s3")
+        start_web_server(lab, "s3")
     lab.wait_logged("refused-upload=", 10)
     until(lab.reachable, 5, "both pools to answer")
 

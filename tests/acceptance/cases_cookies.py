@@ -5,9 +5,8 @@ import json
 import re
 
 from cases_switchback import page, picture
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, unique
+from harness import APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, unique
 
-BOTH = ("guard", "switch")
 # docs/wire-format.md: DR, content type, server id, then the name's own tail.
 IDS = {"s1": "9C1", "s2": "9C2", "s3": "9C3", "s4": "9C4"}
 
@@ -28,7 +27,7 @@ def visit(connection, *cookies, path="/index.php", mark=""):
     return response, response.json(), cookie
 
 
-@case("the browser has a DR cookie, the server has PHPSESSID, and the visits rise over new connections", labs=BOTH)
+@case("the browser has a DR cookie, the server has PHPSESSID, and the visits rise over new connections", labs=EVERY)
 def both_names(lab):
     mark = unique("names")
     jar = None
@@ -59,7 +58,7 @@ def cookie_value(jar):
     return jar.split("=", 1)[1]
 
 
-@case("two pools that both set PHPSESSID share one cookie jar", labs=BOTH)
+@case("two pools that both set PHPSESSID share one cookie jar", labs=EVERY)
 def one_jar(lab):
     mark = unique("jar")
     jar = lab.lab.path(f"jar-{mark}txt")
@@ -82,7 +81,7 @@ def one_jar(lab):
             expect_equal(mine, [f"PHPSESSID={session}"], "the one session cookie that this server sees")
 
 
-@case("a forged tag is no cookie: unknown server, another pool's, lower case, truncated, absurd", labs=BOTH)
+@case("a forged tag is no cookie: unknown server, another pool's, lower case, truncated, absurd", labs=EVERY)
 def forged(lab):
     mark = unique("forged")
     names = ["DR0209CZD", "DR020ZZZD", tagged("s1"), tagged("s1", content_type="020"), tagged("s3", content_type="018"),
@@ -113,7 +112,7 @@ def forged(lab):
         expect_equal((response.server, told["visits"]), ("s4", 1), "server and visits")
 
 
-@case("a session cookie moves a connection to its server, and back", labs=BOTH)
+@case("a session cookie moves a connection to its server, and back", labs=EVERY)
 def cookie_moves(lab):
     sessions = {}
     for _ in range(4):
@@ -163,7 +162,7 @@ def several(lab):
         expect_equal(told["session"], session, "session from a second Cookie header")
 
 
-@case("a session cookie's name split over two segments is restored", labs=BOTH)
+@case("a session cookie's name split over two segments is restored", labs=EVERY)
 def split_name(lab):
     mark = unique("split-name")
     with lab.connect() as connection:
@@ -189,7 +188,7 @@ def split_name(lab):
         expect_equal(entry["cookie"], f"PHPSESSID={session}", "cookie in the log")
 
 
-@case("only session cookies are renamed in responses: all of them, and nothing that looks like one", labs=BOTH)
+@case("only session cookies are renamed in responses: all of them, and nothing that looks like one", labs=EVERY)
 def renamed_only(lab):
     lines = {
         "PHPSESSID=a; Path=/": "DR{}D=a; Path=/",

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, hold_for, image, until
+from harness import APP_SERVERS, BOTH, IMAGE_SERVERS, case, expect, expect_equal, hold_for, image, until
 from packets import ACK, ARP, FIN, IP, PSH, RST, SYN, TCP, Ether, RawClient, Wire, response_bytes
 from scapy.layers.inet import ICMP, fragment
 from scapy.packet import Raw
@@ -54,7 +54,7 @@ def witness(lab):
         expect_equal(again.server, first.server, "the server of the other client's kept connection")
 
 
-@case("data without a handshake is dropped, counted, and reaches no server", labs=("guard", "switch"))
+@case("data without a handshake is dropped, counted, and reaches no server", labs=BOTH)
 def no_cookie(lab):
     word = mark("no-cookie")
     opens = lab.passive_opens()
@@ -84,7 +84,7 @@ def no_cookie(lab):
     lab.wait_logged(word, 1)
 
 
-@case("frames with a forged tag from a client's port are dropped by Open vSwitch", labs=("guard", "switch"))
+@case("frames with a forged tag from a client's port are dropped by Open vSwitch", labs=BOTH)
 def forged_tags(lab):
     word = mark("forged-tag")
     opens = lab.passive_opens()
@@ -127,7 +127,7 @@ def dropped(lab):
     return sum(int(flow.split("n_packets=")[1].split(",")[0]) for flow in guards)
 
 
-@case("frames that look like a server's or a bounce change nothing", labs=("guard", "switch"))
+@case("frames that look like a server's or a bounce change nothing", labs=BOTH)
 def forged_bounce(lab):
     word = mark("forged-bounce")
     opens = lab.passive_opens()
@@ -184,7 +184,7 @@ def arp_spoof(lab):
     expect(lab.vmac in neighbour, f"the VIP's MAC at the client: {neighbour}")
 
 
-@case("20,000 forged SYNs leave no state and the service goes on", labs=("guard", "switch"))
+@case("20,000 forged SYNs leave no state and the service goes on", labs=BOTH)
 def syn_flood(lab):
     connections = lab.switch_counter("connections")
     opens = lab.passive_opens()
@@ -285,7 +285,7 @@ def half_heads(lab):
     expect_equal(lab.logged("half-head"), [], "half heads in the servers' logs")
 
 
-@case("a second head that is cut off by the client's FIN is answered with 400", labs=("guard", "switch"))
+@case("a second head that is cut off by the client's FIN is answered with 400", labs=BOTH)
 def second_half_head(lab):
     for pause in (0, 0.3):
         with lab.connect() as connection:
@@ -323,7 +323,7 @@ def resident(lab, role):
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@case("30 clients that send a head byte by byte do not delay others", labs=("guard", "switch"))
+@case("30 clients that send a head byte by byte do not delay others", labs=BOTH)
 def slow_loris(lab):
     slow = [lab.connect("c1") for _ in range(30)]
     try:
@@ -344,7 +344,7 @@ def slow_loris(lab):
     lab.wait_logged("loris", 30)
 
 
-@case("closed ports are reset with the right numbers", labs=("guard", "switch"))
+@case("closed ports are reset with the right numbers", labs=BOTH)
 def closed_ports(lab):
     resets = lab.switch_counter("closed_port_resets")
     with raw(lab, isn=55) as client:
@@ -363,7 +363,7 @@ def closed_ports(lab):
         expect(False, "a kernel's connection to a closed port")
 
 
-@case("the VIP answers pings; larger ones than a packet are counted", labs=("guard", "switch"))
+@case("the VIP answers pings; larger ones than a packet are counted", labs=BOTH)
 def pings(lab):
     echoes = lab.switch_counter("echo_replies")
     fragments = lab.switch_counter("dropped_fragment")
@@ -402,7 +402,7 @@ def next_echo_reply(client):
     return None
 
 
-@case("blind RST, FIN, SYN and data with wrong numbers change nothing on a live connection", labs=("guard", "switch"))
+@case("blind RST, FIN, SYN and data with wrong numbers change nothing on a live connection", labs=BOTH)
 def blind(lab):
     word = mark("blind")
     with raw(lab) as client:
@@ -433,7 +433,7 @@ def blind(lab):
 
 
 @case("garbage at the OpenFlow and control ports does not disturb traffic; the control port wants the key",
-      labs=("guard", "switch"))  # fmt: skip
+      labs=BOTH)  # fmt: skip
 def control_ports(lab):
     host, _, openflow = lab.lab.options["openflow"].partition(":")
     _, _, control = lab.lab.options["control"].partition(":")

@@ -4,10 +4,9 @@ import hashlib
 import os
 import time
 
-from harness import APP_SERVERS, IMAGE_SERVERS, Failure, case, expect, expect_equal, image, unique, until
+from harness import APP_SERVERS, EVERY, IMAGE_SERVERS, Failure, case, expect, expect_equal, image, unique, until
 from packets import ACK, PSH, RawClient, Wire, is_tag, response_bytes, tag_kind
 
-BOTH = ("guard", "switch")
 
 
 @case("a POST whose tagged packet comes twice runs once")
@@ -53,7 +52,7 @@ def _server(response):
     raise Failure(f"no server named itself in {response[:200]!r}")
 
 
-@case("a head in two segments, the second first: as first request, moved, and returning", labs=BOTH)
+@case("a head in two segments, the second first: as first request, moved, and returning", labs=EVERY)
 def reordered_head(lab):
     mark = unique("reordered")
     for number, cut in enumerate((1, 4, 30, -3)):
@@ -100,7 +99,7 @@ def late_half(lab):
     lab.wait_logged(f"icon.png?{mark}", 2)
 
 
-@case("split heads: cut anywhere, at once or after a pause, as first and as moved request", labs=BOTH)
+@case("split heads: cut anywhere, at once or after a pause, as first and as moved request", labs=EVERY)
 def split_heads(lab):
     mark = unique("split")
     heads = {}
@@ -127,7 +126,7 @@ def split_heads(lab):
     lab.wait_logged(mark, 2 * len(cuts) * len(heads))
 
 
-@case("heads that come one byte at a time, with and without Nagle's algorithm", labs=BOTH)
+@case("heads that come one byte at a time, with and without Nagle's algorithm", labs=EVERY)
 def byte_by_byte(lab):
     mark = unique("bytes")
     for nodelay in (True, False):
@@ -193,7 +192,7 @@ def duplicate_moved(lab):
     lab.wait_logged(f"sum.php?{mark}", 1)
 
 
-@case("a client that repeats a request it saw no answer to: the request runs once", labs=BOTH)
+@case("a client that repeats a request it saw no answer to: the request runs once", labs=EVERY)
 def repeated_request(lab):
     mark = unique("again")
     with RawClient(lab, port=62_150, isn=123_000) as client:

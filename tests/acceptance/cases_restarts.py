@@ -8,8 +8,8 @@ import threading
 import time
 
 import lab as dwsr_lab
-from cases_answers import start_nginx, stop_nginx
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, until
+from cases_answers import start_web_server, stop_web_server
+from harness import APP_SERVERS, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, until
 from packets import Wire
 
 AWAY = 40
@@ -203,12 +203,12 @@ def stray_segments(lab):
         expect_equal(late, [], f"segments to the old connection after {len(at_restart)} before")
 
 
-@case("a server's nginx restarted: old connections end, new ones work", labs=("guard", "switch"), last=True)
-def nginx_restarted(lab):
+@case("a web server restarted: old connections end, new ones work", labs=EVERY, last=True)
+def web_server_restarted(lab):
     with lab.connect(timeout=5) as old:
         server = old.get("/img/who.txt").server
-        stop_nginx(lab, server)
-        start_nginx(lab, server)
+        stop_web_server(lab, server)
+        start_web_server(lab, server)
         expect(old.at_end(), "the old connection ends")
     used = set()
     deadline = time.monotonic() + 5

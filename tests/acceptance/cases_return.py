@@ -4,10 +4,9 @@ import contextlib
 import itertools
 import socket
 
-from harness import case, dwsr_lab, expect, expect_equal, image, until
+from harness import BOTH, case, dwsr_lab, expect, expect_equal, image, until
 from packets import RawClient
 
-BOTH = ("guard", "switch")
 MEGABYTE = 1 << 20
 # ARP and such; a copy of the response would be 20 MB.
 NOISE_BYTES = 200_000

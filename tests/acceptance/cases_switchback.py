@@ -6,10 +6,9 @@ import random
 import signal
 import time
 
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
+from harness import APP_SERVERS, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
 from packets import ACK, RST, Wire, is_tag, tag_kind
 
-BOTH = ("guard", "switch")
 SILENT_SECONDS = 15
 FLOW_IDLE_SECONDS = 30
 
@@ -41,7 +40,7 @@ def upload(connection, size, seed):
     return response.server
 
 
-@case("returning within 15 s costs no handshake, over many returns", labs=BOTH)
+@case("returning within 15 s costs no handshake, over many returns", labs=EVERY)
 def many_returns(lab):
     before = lab.passive_opens()
     mark = unique("returns")
@@ -99,7 +98,7 @@ def _is_to(frame, port):
     return frame.haslayer("TCP") and frame["TCP"].dport == port
 
 
-@case("a second silence ends the silent server's TCP at once", labs=BOTH)
+@case("a second silence ends the silent server's TCP at once", labs=EVERY)
 def second_silence(lab):
     for way_of_ending in ("close", "abort"):
         for number in range(3):

@@ -8,10 +8,9 @@ import socket
 import time
 
 from cases_switchback import page, picture, upload
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
+from harness import APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
 from packets import ACK, FIN, PSH, RawClient, response_bytes
 
-BOTH = ("guard", "switch")
 MEGABYTE = 1 << 20
 
 
@@ -27,7 +26,7 @@ def moved(lab, **options):
     return connection
 
 
-@case("20 MB down, and 20 MB up (5 through the web switch), on a connection that has moved and moves after", labs=BOTH)
+@case("20 MB down, and 20 MB up (5 through the web switch), on a connection that has moved and moves after", labs=EVERY)
 def large(lab):
     # With "requests": "switch" every segment of the upload is a packet-in, and the capture must keep up with them.
     body = random.Random(20).randbytes((20 if lab.mode == "guard" else 5) * MEGABYTE)
@@ -80,7 +79,7 @@ def chunked_upload(lab):
                 picture(connection)
 
 
-@case("Expect: 100-continue: the server says go on, then the body comes, on a first and on a moved request", labs=BOTH)
+@case("Expect: 100-continue: the server says go on, then the body comes, on a first and on a moved request", labs=EVERY)
 def expect_continue(lab):
     body = random.Random(100).randbytes(200_000)
     for first in (True, False):
@@ -129,7 +128,7 @@ def body_like_requests(lab):
     expect_equal(lab.logged(mark), [], "requests that ran from within a body")
 
 
-@case("answers without a body: HEAD, 204, 304; the next request moves right after them", labs=BOTH)
+@case("answers without a body: HEAD, 204, 304; the next request moves right after them", labs=EVERY)
 def no_body(lab):
     mark = unique("empty")
     with lab.connect() as connection:
@@ -149,7 +148,7 @@ def no_body(lab):
             page(connection)
 
 
-@case("answers that end with the connection: HTTP/1.0, and Connection: close", labs=BOTH)
+@case("answers that end with the connection: HTTP/1.0, and Connection: close", labs=EVERY)
 def until_close(lab):
     for first in (True, False):
         for version, header in (("1.0", ""), ("1.0", "Connection: close\r\n"), ("1.1", "Connection: close\r\n")):
@@ -167,7 +166,7 @@ def until_close(lab):
                     connection.at_end()
 
 
-@case("pipelined requests: three in one segment for one pool, alternating pools, and cut in odd places", labs=BOTH)
+@case("pipelined requests: three in one segment for one pool, alternating pools, and cut in odd places", labs=EVERY)
 def pipelined(lab):
     for plan in ("iii", "ppp", "ipi", "pip", "iipp", "ippi" * 6):
         mark = unique("pipe")
@@ -193,7 +192,7 @@ def pipelined(lab):
         lab.wait_logged(mark, 6 * len(plan))
 
 
-@case("a pipelined request waits behind a slow and behind a chunked answer, then moves", labs=BOTH)
+@case("a pipelined request waits behind a slow and behind a chunked answer, then moves", labs=EVERY)
 def behind_slow(lab):
     with lab.connect() as connection:
         for path, wanted in (("/slow.php?s=0.4", b"answered after"), ("/chunk.php?n=30&ms=5", b"line 30 of 30")):
@@ -211,7 +210,7 @@ def behind_slow(lab):
         expect_equal(connection.response().json()["sha256"], sha256(body), "SHA-256 of the POST behind it")
 
 
-@case("slow answers: chunks one by one, silence before the answer, a slow reader", labs=BOTH)
+@case("slow answers: chunks one by one, silence before the answer, a slow reader", labs=EVERY)
 def slow(lab):
     with moved(lab) as connection:
         response = connection.get("/chunk.php?n=40&ms=10")
@@ -230,7 +229,7 @@ def slow(lab):
             page(connection)
 
 
-@case("half-close after the request, and a FIN in the request's own segment: the answer comes whole", labs=BOTH)
+@case("half-close after the request, and a FIN in the request's own segment: the answer comes whole", labs=EVERY)
 def half_close(lab):
     for first in (True, False):
         for path, wanted in (("/img/photo.jpg", image("photo.jpg")), ("/img/who.txt", None)):
@@ -278,7 +277,7 @@ def _with_frame(frame):
     return tcp
 
 
-@case("the client resets in the middle of a download: both servers let go at once, and all is forgotten", labs=BOTH)
+@case("the client resets in the middle of a download: both servers let go at once, and all is forgotten", labs=EVERY)
 def reset_midway(lab):
     ports = []
     for first in (True, False):
@@ -327,7 +326,7 @@ def reset_early(lab):
     until(lambda: not _flows_of(lab, ports), 5, lambda: f"the flows to go: {_flows_of(lab, ports)}")
 
 
-@case("a client that the web switch itself has answered can close: its FIN is taken at once", labs=BOTH)
+@case("a client that the web switch itself has answered can close: its FIN is taken at once", labs=EVERY)
 def close_after_answer(lab):
     for first in (True, False):
         for upload_bytes in (0, 30_000):
@@ -351,7 +350,7 @@ def _client_states(lab, port):
     return [line.split()[0] for line in text.splitlines()]
 
 
-@case("curl: several addresses on one connection, and many at a time with -Z", labs=BOTH)
+@case("curl: several addresses on one connection, and many at a time with -Z", labs=EVERY)
 def real_curl(lab):
     mark = unique("curl")
     text = lab.curl("--http1.1", "-w", "%{num_connects} ", *[
@@ -380,7 +379,7 @@ def real_curl(lab):
     lab.wait_logged(mark, 24)
 
 
-@case("when all clients have gone, web switch, filters and Open vSwitch forget every connection", labs=BOTH)
+@case("when all clients have gone, web switch, filters and Open vSwitch forget every connection", labs=EVERY)
 def forgotten(lab):
     with moved(lab) as connection:
         picture(connection)

@@ -84,10 +84,14 @@ class Case:
 
 CASES = []
 
+# The labs a case runs in: the two request modes with nginx; those and Apache.
+BOTH = ("guard", "switch")
+EVERY = (*BOTH, "apache")
+
 
 def case(name, labs=("guard",), last=False):
-    """Marks a case. labs: the labs it runs in, of "guard" and "switch" (the two request modes); last: it disturbs the
-    lab (kills processes, loads it) and runs after the others."""
+    """Marks a case. labs: the names of the labs it runs in (see run.py); last: it disturbs the lab (kills processes,
+    loads it) and runs after the others."""
 
     def mark(function):
         if any(known.name == name for known in CASES):
@@ -314,7 +318,7 @@ class LabUnderTest:
         ) as log:
             for line in log:
                 if line.endswith("\n"):
-                    entries.append(json.loads(line))
+                    entries.append(_log_entry(line))
         return entries
 
     def logged(self, text, servers=None):
@@ -437,6 +441,12 @@ class LabUnderTest:
     def reachable(self):
         """Whether each pool answers through the VIP."""
         return dwsr_lab.answers_through_vip(self.lab)
+
+
+def _log_entry(line):
+    """One line of a log; Apache writes \\xhh, which is no JSON, and "-" for what is empty."""
+    entry = json.loads(re.sub(r"(?<!\\)((?:\\\\)*)\\x([0-9a-f]{2})", r"\1\\u00\2", line))
+    return {name: "" if value == "-" else value for name, value in entry.items()}
 
 
 def _enter(descriptor):

@@ -18,8 +18,12 @@ sys.path.insert(0, HERE)
 
 import harness  # noqa: E402
 
-# One lab for each request mode; the second letter keeps their names apart.
-LABS = {"guard": "g", "switch": "s"}
+# The labs by name: a letter that keeps their prefixes apart, and what ./dwsr lab up is told.
+LABS = {
+    "guard": ("g", ["--requests", "guard"]),
+    "switch": ("s", ["--requests", "switch"]),
+    "apache": ("a", ["--requests", "guard", "--web-servers", "apache"]),
+}
 
 
 class Interrupted(Exception):
@@ -43,11 +47,12 @@ def lab_up(mode, prefix, number):
     """A lab that is up for the length of the block."""
     openflow, control, metrics = lab_ports(number)
     command = [os.path.join(harness.CHECKOUT, "dwsr"), "lab"]
-    name = prefix + LABS[mode]
+    letter, words = LABS[mode]
+    name = prefix + letter
     environment = {**os.environ, "DWSR_BUILT": "1"}
     try:
         subprocess.run(
-            [*command, "up", "--prefix", name, "--requests", mode, "--openflow", openflow, "--control", control,
+            [*command, "up", "--prefix", name, *words, "--openflow", openflow, "--control", control,
              "--metrics", metrics],
             check=True, stdin=subprocess.DEVNULL, env=environment,
         )  # fmt: skip
@@ -120,7 +125,7 @@ def place(failure):
 
 
 def run_lab(mode, cases, options, number, results):
-    print(f"acceptance: {len(cases)} cases in a lab with \"requests\": \"{mode}\"", flush=True)
+    print(f"acceptance: {len(cases)} cases in the lab {mode} ({' '.join(LABS[mode][1])})", flush=True)
     started = time.monotonic()
     try:
         with lab_up(mode, options.prefix, number) as under_test:
@@ -186,11 +191,11 @@ def parser():
     top = argparse.ArgumentParser(
         prog="dwsr test",
         description="Unit, property and architecture tests (Maven), then acceptance cases in network namespaces against "
-        "real nginx. Ends with \"N passed, N failed\".",
+        "real nginx and Apache. Ends with \"N passed, N failed\".",
     )
     top.add_argument("--acceptance", action="store_true", help="only the acceptance cases, with what is built")
     top.add_argument("--only", metavar="PATTERN", help="acceptance cases whose name matches, e.g. '*cookie*'")
-    top.add_argument("--lab", choices=tuple(LABS), help="only in the lab with this request mode")
+    top.add_argument("--lab", choices=tuple(LABS), help="only in the lab of this name")
     top.add_argument("--repeat", type=int, default=1, metavar="N", help="run each acceptance case N times, end at a failure")
     top.add_argument("--list", action="store_true", help="list the acceptance cases and stop")
     top.add_argument("--prefix", default="ta", help="the labs' names begin so (default: ta)")
