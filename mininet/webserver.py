@@ -51,6 +51,8 @@ http {{
         add_header X-Server {name} always;
         location = /img/who.txt {{ return 200 "{name}\\n"; }}
         location = /who.txt {{ return 200 "{name}\\n"; }}
+        location = /img/brief.txt {{ keepalive_timeout 1s; return 200 "{name}\\n"; }}
+        location = /brief.txt {{ keepalive_timeout 1s; return 200 "{name}\\n"; }}
         location /ws/ {{
             proxy_pass http://127.0.0.1:{websocket_port}/;
             proxy_http_version 1.1;

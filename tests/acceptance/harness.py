@@ -363,6 +363,15 @@ class LabUnderTest:
             if words[-1].endswith(f":{port}")
         ]
 
+    def open_sockets_of(self, port):
+        """Like sockets_of, without those in TIME-WAIT: a server that closes first keeps that for a minute."""
+        states = ("established", "syn-recv", "close-wait", "fin-wait-1", "fin-wait-2", "last-ack", "closing")
+        return [
+            server
+            for server in self.lab.servers()
+            if any(words[-1].endswith(f":{port}") for state in states for words in self.sockets(server, state))
+        ]
+
     def connection_flows(self):
         """The flows of single connections that Open vSwitch holds."""
         return [flow for flow in self.lab.flows() if "priority=300" in flow]

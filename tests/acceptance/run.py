@@ -194,7 +194,8 @@ def parser():
         "real nginx and Apache. Ends with \"N passed, N failed\".",
     )
     top.add_argument("--acceptance", action="store_true", help="only the acceptance cases, with what is built")
-    top.add_argument("--only", metavar="PATTERN", help="acceptance cases whose name matches, e.g. '*cookie*'")
+    top.add_argument("--only", metavar="PATTERN", action="append",
+                     help="acceptance cases whose name matches, e.g. '*cookie*'; may be given several times")  # fmt: skip
     top.add_argument("--lab", choices=tuple(LABS), help="only in the lab of this name")
     top.add_argument("--repeat", type=int, default=1, metavar="N", help="run each acceptance case N times, end at a failure")
     top.add_argument("--list", action="store_true", help="list the acceptance cases and stop")
@@ -213,9 +214,9 @@ def main(words):
     options = parser().parse_args(words)
     cases = load_cases()
     if options.only:
-        cases = [one for one in cases if fnmatch.fnmatch(one.name, options.only)]
+        cases = [one for one in cases if any(fnmatch.fnmatch(one.name, pattern) for pattern in options.only)]
         if not cases:
-            print(f"dwsr test: no acceptance case matches {options.only!r}; --list shows them", file=sys.stderr)
+            print(f"dwsr test: no acceptance case matches {' or '.join(options.only)}; --list shows them", file=sys.stderr)
             return 2
     if options.list:
         for one in cases:
