@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
 final class FilterConnection {
     /** What a client may have sent before the server's first window is known. */
     private static final int HANDSHAKE_SLACK = 65_535;
+    /** How far back a late duplicate may be, in bytes. */
+    private static final int RECENT = 1 << 20;
 
     /** Where a connection stands with its server. */
     enum State {
@@ -202,6 +204,11 @@ final class FilterConnection {
         int scale = MigrationTag.serverScale(tag);
         long window = (long) kernelWindow << (scale == TcpOptions.NO_WINDOW_SCALE ? 0 : scale);
         return TcpSeq.distance(kernelAck - inOffset, seq) <= window + HANDSHAKE_SLACK;
+    }
+
+    /** Whether a client that sends this sequence number can be the one we know, or a packet of its recent past. */
+    boolean isPlausible(int seq) {
+        return isWithinWindow(seq) && TcpSeq.distance(kernelAck - inOffset, seq) >= -RECENT;
     }
 
     /** Whether the request read last has a chunked body that is broken. */

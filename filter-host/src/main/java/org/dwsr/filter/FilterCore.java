@@ -470,7 +470,7 @@ public final class FilterCore implements PacketCore {
             case SILENT:
                 return onSegmentAfterBounce(known, c, nowNs);
             case ENDED:
-                if (c.kernelGone) {
+                if (c.kernelGone || !c.isPlausible(frame.seq())) {
                     return drop(FilterCounter.DROPPED_STALE_SEGMENT);
                 }
                 if (!c.requestPatches.isEmpty()) {
@@ -564,6 +564,11 @@ public final class FilterCore implements PacketCore {
     private int onActiveSegment(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
         if (frame.hasFlag(TcpFlags.RST)) {
             return onClientReset(c, nowNs);
+        }
+        if (frame.seqLength() == 0 && !c.isPlausible(frame.seq())) {
+            // A new connection's handshake on the same ports: a server whose TCP has given up would answer with just
+            // the RST that ends it.
+            return drop(FilterCounter.DROPPED_STALE_SEGMENT);
         }
         noteClient(c);
         int seq = frame.seq();

@@ -13,6 +13,8 @@ import static org.dwsr.packet.TcpFlags.RST;
 import org.dwsr.packet.MigrationTag;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** FIN, RST, reports, and filters that know nothing. */
 class FilterCoreEndingTest {
@@ -63,6 +65,42 @@ class FilterCoreEndingTest {
             Packet reset = Packet.client(c2 + ELSEWHERE.length(), 0, "").rst();
             assertThat(f.in(reset)).containsExactly(reset.forwarded(c2, 0));
             assertThat(f.report()).containsExactly("ended 1");
+        }
+    }
+
+    /** The ACK of a new connection's handshake on the same ports: a kernel without a socket would answer with its RST. */
+    @Nested
+    class AcknowledgmentsOfAnotherConnection {
+        @ParameterizedTest
+        @ValueSource(ints = {500_000, 100_000_000, -2_000_000, -1_000_000_000})
+        void shouldNotReachServer(int away) {
+            f.answered();
+            assertThat(f.in(Packet.client(c2 + away, w2 - 7_000_000, ""))).isEmpty();
+            assertThat(f.count(FilterCounter.DROPPED_STALE_SEGMENT)).isOne();
+            Packet own = Packet.client(c2, w2, "");
+            assertThat(f.in(own)).containsExactly(own.forwarded(c2, r2));
+        }
+
+        @ParameterizedTest
+        @ValueSource(ints = {500_000, 100_000_000, -2_000_000, -1_000_000_000})
+        void shouldNotReachServerThatLingers(int away) {
+            f.answered();
+            f.in(Packet.client(c2, w2, "").fin());
+            f.in(Packet.kernel(r2, c2 + 1, "").fin());
+            f.in(Packet.client(c2 + 1, w2 + 1, ""));
+            assertThat(f.report()).containsExactly("ended 1");
+            assertThat(f.in(Packet.client(c2 + away, w2 - 7_000_000, ""))).isEmpty();
+            Packet own = Packet.client(c2 + 1, w2 + 1, "");
+            assertThat(f.in(own)).containsExactly(own.forwarded(c2 + 1, r2 + 1));
+        }
+
+        @Test
+        void shouldReachServerWhenItIsAProbeOrLate() {
+            f.answered();
+            for (int back : new int[] {1, 40, 60_000}) {
+                Packet probe = Packet.client(c2 - back, w2, "");
+                assertThat(f.in(probe)).containsExactly(probe.forwarded(c2 - back, r2));
+            }
         }
     }
 
