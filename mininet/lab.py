@@ -354,7 +354,7 @@ def default_document(servers, requests):
             {"name": "app", "schedule": "rr", "servers": names[half:] or names},
         ],
         "servers": [{"name": name, "id": server_id(number)} for number, name in enumerate(names, 1)],
-        "sessionCookies": ["PHPSESSID", "JSESSIONID", "ASP.NET_SessionId"],
+        "sessionCookies": ["PHPSESSID", "JSESSIONID", "ASP.NET_SessionId", "__Host-APPSESSION"],
     }
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import urllib.parse
 
 from cases_switchback import page, picture
 from harness import APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, unique
@@ -149,6 +150,9 @@ def several(lab):
         (f"{name}={session}; {tagged(server, 'ID')}=j; {tagged(server, 'SessionId')}=n",
          f"PHPSESSID={session}; JSESSIONID=j; ASP.NET_SessionId=n"),
         (f"big={'v' * 3000}; {name}={session}", f"big={'v' * 3000}; PHPSESSID={session}"),
+        (f'q="a b"; {tagged(server, "ID")}="j k"; {name}={session}', f'q="a b"; JSESSIONID="j k"; PHPSESSID={session}'),
+        (f"{tagged(server, 'ON')}=g; __Host-{tagged(server, 'ON')}=h; __Host-{name}=i; {name}={session}",
+         f"{tagged(server, 'ON')}=g; __Host-APPSESSION=h; __Host-{name}=i; PHPSESSID={session}"),
     ):  # fmt: skip
         for first in (False, True):
             with lab.connect() as connection:
@@ -200,8 +204,13 @@ def renamed_only(lab):
         "other=PHPSESSID=f": "other=PHPSESSID=f",
         "xPHPSESSID=g": "xPHPSESSID=g",
         "theme=dark": "theme=dark",
+        'PHPSESSID="quoted, with a space"; Path=/': 'DR{}D="quoted, with a space"; Path=/',
+        "__Host-APPSESSION=h; Secure; Path=/": "__Host-DR{}ON=h; Secure; Path=/",
+        "APPSESSION=i": "APPSESSION=i",
+        "__Host-PHPSESSID=k": "__Host-PHPSESSID=k",
+        "PHPSESSID=": "DR{}D=",
     }
-    query = "&".join("set[]=" + line.replace(" ", "%20").replace(";", "%3B") for line in lines)
+    query = "&".join("set[]=" + urllib.parse.quote(line) for line in lines)
     with lab.connect() as connection:
         for turn in range(3):
             response = connection.get(f"/cookies.php?{query}")
@@ -211,6 +220,16 @@ def renamed_only(lab):
             expect_equal(response.body.decode(), "".join(f"Set-Cookie: {line}\r\n" for line in lines), "the body")
             if turn:
                 picture(connection)
+
+
+@case("a session cookie that is set across two segments is renamed, wherever they meet", labs=EVERY)
+def set_across_segments(lab):
+    with lab.connect() as connection:
+        for length in (*range(1_000, 1_300, 7), *range(2_500, 2_600, 9)):
+            query = urllib.parse.quote(f"filler={'f' * length}"), urllib.parse.quote("PHPSESSID=across; Path=/")
+            response = connection.get(f"/cookies.php?set[]={query[0]}&set[]={query[1]}")
+            expect_equal(response.all_headers("Set-Cookie")[1], f"DR020{IDS[response.server]}D=across; Path=/",
+                         f"the cookie behind {length} bytes")  # fmt: skip
 
 
 @case("text that looks like cookies in bodies stays: up, down, and in the address")

@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import socket
+import statistics
 import time
 
 from cases_switchback import page, picture, upload
@@ -190,6 +191,32 @@ def pipelined(lab):
                             expect(response.server in IMAGE_SERVERS and response.body == image("photo.jpg"),
                                    f"answer {number} of {plan}: {response}")  # fmt: skip
         lab.wait_logged(mark, 6 * len(plan))
+
+
+@case("what a move costs a pipelining client: at most its delayed ACK, once a move")
+def cost_of_a_move(lab):
+    """A request sent ahead moves once the client has acknowledged the answer before it, and a kernel may take its time
+    (Linux: 40 ms) to acknowledge a single segment. Who does not pipeline acknowledges with the request."""
+    took = {"one by one": [], "pipelined": []}
+    paths = ("/img/icon.png", "/ping.php")
+    with lab.connect() as connection:
+        for path in paths * 2:
+            expect_equal(connection.get(path).status, 200, "status")
+        for number in range(60):
+            started = time.monotonic()
+            expect_equal(connection.get(paths[number % 2]).status, 200, "status")
+            took["one by one"].append(time.monotonic() - started)
+        connection.send(connection.head("GET", paths[1]))
+        for number in range(60):
+            started = time.monotonic()
+            connection.send(connection.head("GET", paths[number % 2]))
+            expect_equal(connection.response().status, 200, "status")
+            took["pipelined"].append(time.monotonic() - started)
+        expect_equal(connection.response().status, 200, "status of the last")
+    median = {way: statistics.median(times) * 1e3 for way, times in took.items()}
+    print(f"        a request that moves takes {median['one by one']:.1f} ms one by one, {median['pipelined']:.1f} ms "
+          f"pipelined (medians of 60; at most {max(took['pipelined']) * 1e3:.0f} ms)")  # fmt: skip
+    expect(median["pipelined"] < median["one by one"] + 60, f"medians in ms: {median}")
 
 
 @case("a pipelined request waits behind a slow and behind a chunked answer, then moves", labs=EVERY)
