@@ -5,7 +5,8 @@
     c1 eth0 ---- dw-c1o  bridge dw0  dw-s1o ---- dw-s1n  filter f1  dw-s1h ---- eth0 s1
                          (OpenFlow 1.3, user space)      (root namespace)
 
-A filter is a Mininet host in the root namespace with two interfaces, which it alone connects.
+A filter is a Mininet host in the root namespace with two interfaces, which it alone connects. A client may have a wire
+of the same shape before it (dw-c1n, dw-c1h), which delays frames or lets them suffer.
 """
 
 import contextlib
@@ -59,8 +60,8 @@ def mac(prefix, kind, number):
     return f"02:{hashlib.sha256(prefix.encode()).digest()[:3].hex(':')}:{kind:02x}:{number:02x}"
 
 
-def plan(prefix, clients, servers):
-    """The hosts by name: kind, address, MAC, OpenFlow port and interface names."""
+def plan(prefix, clients, servers, wired=False):
+    """The hosts by name: kind, address, MAC, OpenFlow port and interface names. wired: clients have a wire."""
     hosts = {}
     for number in range(1, clients + 1):
         name = f"c{number}"
@@ -71,6 +72,8 @@ def plan(prefix, clients, servers):
             "port": number,
             "ovs": f"{prefix}-{name}o",
         }
+        if wired:
+            hosts[name].update(network=f"{prefix}-{name}n", host=f"{prefix}-{name}h")
     for number in range(1, servers + 1):
         name = f"s{number}"
         hosts[name] = {
@@ -106,10 +109,10 @@ def build(prefix, hosts):
     )
     for name, host in hosts.items():
         node = net.addHost(name, ip=host["ip"] + "/24", mac=host["mac"])
-        if host["kind"] == "client":
+        if "network" not in host:
             net.addLink(switch, node, port1=host["port"], intfName1=host["ovs"], intfName2="eth0")
         else:
-            filter_node = net.addHost("f" + name[1:], cls=Filter)
+            filter_node = net.addHost(("f" if host["kind"] == "server" else "w") + name[1:], cls=Filter)
             net.addLink(switch, filter_node, port1=host["port"], intfName1=host["ovs"], intfName2=host["network"])
             net.addLink(filter_node, node, intfName1=host["host"], intfName2="eth0")
         host["pid"] = node.pid
@@ -156,7 +159,7 @@ def configure(hosts, vip, rate_mbit):
         on_bridge = [host["ovs"]]
         if host["kind"] == "client":
             _run(*inside, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-        else:
+        if "network" in host:
             on_bridge.append(host["network"])
         for interface in on_bridge:
             _run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")

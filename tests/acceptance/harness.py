@@ -434,6 +434,12 @@ class LabUnderTest:
         self.lab.start_controller()
         until(self.lab.connected, 40, "Open vSwitch to connect to the restarted web switch")
 
+    def restart_filter(self, faults=None):
+        """Kills the filters, which forget all connections, and starts them anew; with faults their frames suffer."""
+        self.kill("filter")
+        self.lab.start_filter(faults)
+        until(self.reachable, 60, "answers through the restarted filters")
+
     def reachable(self):
         """Whether each pool answers through the VIP."""
         return dwsr_lab.answers_through_vip(self.lab)
