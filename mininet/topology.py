@@ -129,20 +129,27 @@ _ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
 
 
 @contextlib.contextmanager
-def _cubic_allowed():
-    """A namespace may only choose a congestion control that everybody may: allow cubic for as long as it takes."""
+def _allowed(name):
+    """A namespace may only choose a congestion control that everybody may: allow it for as long as it takes."""
     with open(_ALLOWED, encoding="ascii") as setting:
         before = setting.read().split()
-    if "cubic" in before:
+    if name in before:
         yield
         return
     try:
         with open(_ALLOWED, "w", encoding="ascii") as setting:
-            setting.write(" ".join([*before, "cubic"]))
+            setting.write(" ".join([*before, name]))
         yield
     finally:
         with open(_ALLOWED, "w", encoding="ascii") as setting:
             setting.write(" ".join(before))
+
+
+def congestion_control(hosts, name):
+    """Sets the congestion control of hosts' new sockets, e.g. cubic or bbr."""
+    with _allowed(name):
+        for host in hosts:
+            _run(*enter(host), "sysctl", "-q", "-w", f"net.ipv4.tcp_congestion_control={name}")
 
 
 def configure(hosts, vip, rate_mbit):
@@ -151,9 +158,7 @@ def configure(hosts, vip, rate_mbit):
     Ports of a user-space bridge need packets with complete checksums and of wire size. The congestion control is
     cubic on every machine, for comparable runs.
     """
-    with _cubic_allowed():
-        for host in hosts.values():
-            _run(*enter(host), "sysctl", "-q", "-w", "net.ipv4.tcp_congestion_control=cubic")
+    congestion_control(hosts.values(), "cubic")
     for host in hosts.values():
         inside = enter(host)
         on_bridge = [host["ovs"]]
