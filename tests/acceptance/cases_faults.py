@@ -10,6 +10,8 @@ import hashlib
 import os
 import random
 import re
+import statistics
+import time
 
 from cases_switchback import page, picture
 from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
@@ -116,3 +118,75 @@ def faults_at_filters(lab):
         check_faults(fault_counts(lab.lab.filter_counters()))
         until(lab.idle, 30, lambda: f"{lab.switch_counter('connections')} connections at the web switch, "
               f"{lab.filter_counter('connections')} at the filters, flows: {lab.connection_flows()}")  # fmt: skip
+
+
+@case(f"{FAULTS} on the clients' wire, 4 ms long: handshakes with the web switch suffer too; 3 downloads, 3 uploads of 2 MB",
+      labs=("far",), last=True)  # fmt: skip
+def faults_on_wire(lab):
+    lab.restart_wire(4, FAULTS)
+    try:
+        suffer(lab, 3)
+        check_faults(fault_counts(lab.lab.wire_counters()))
+    finally:
+        lab.restart_wire()
+
+
+def seconds(connection, name):
+    """How long a download takes from its request to its last byte."""
+    started = time.monotonic()
+    response = connection.get(f"/img/{name}")
+    took = time.monotonic() - started
+    expect(response.body == image(name), f"{len(response.body)} bytes of {name} are wrong")
+    return took
+
+
+def unmigrated(lab):
+    """The server's own address: the same wire, switch and filter, but a handshake with the server itself."""
+    server = lab.lab.hosts[IMAGE_SERVERS[0]]
+    with lab.connect(timeout=60, address=server["ip"]) as connection:
+        return seconds(connection, FAR_DOWNLOAD)
+
+
+def first_request(lab):
+    with lab.connect(timeout=60) as connection:
+        return seconds(connection, FAR_DOWNLOAD)
+
+
+def after_move(lab):
+    with lab.connect(timeout=60) as connection:
+        page(connection)
+        return seconds(connection, FAR_DOWNLOAD)
+
+
+FAR_DOWNLOAD = "20m.bin"
+FAR_ROUNDS = 5
+FAR_LIMIT = 1.2
+
+
+@case(f"a client 50 ms away: 20 MB take at most {FAR_LIMIT} times as long as from a server that shook hands itself",
+      labs=("far",))  # fmt: skip
+def far_bulk(lab):
+    with lab.connect(address=lab.lab.hosts[IMAGE_SERVERS[0]]["ip"]) as connection:
+        for _ in range(3):
+            took = seconds(connection, "icon.png")
+        expect(took > 0.05, f"the client is only {took * 1000:.1f} ms away")
+    first_request(lab)
+    problems = []
+    for algorithm in ("cubic", "bbr"):
+        lab.congestion_control(algorithm)
+        times = {unmigrated: [], first_request: [], after_move: []}
+        try:
+            for _ in range(FAR_ROUNDS):
+                for way, found in times.items():
+                    found.append(way(lab))
+        finally:
+            lab.congestion_control("cubic")
+        reference = statistics.median(times[unmigrated])
+        for way, found in times.items():
+            ratio = statistics.median(found) / reference
+            line = (f"{algorithm:5} {way.__name__:13} {statistics.median(found):.2f} s ({ratio:.2f})  "
+                    f"of {' '.join(f'{one:.2f}' for one in sorted(found))}")  # fmt: skip
+            print(f"        {line}")
+            if ratio > FAR_LIMIT:
+                problems.append(line)
+    expect(not problems, "; ".join(problems))

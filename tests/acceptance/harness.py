@@ -7,6 +7,7 @@ asked only for what they are about (that something was counted).
 
 import contextlib
 import ctypes
+import functools
 import http.client
 import itertools
 import json
@@ -23,6 +24,7 @@ CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(CHECKOUT, "mininet"))
 
 import lab as dwsr_lab  # noqa: E402
+import topology  # noqa: E402
 import webserver  # noqa: E402
 from tap import OpenFlowTap  # noqa: E402
 
@@ -86,8 +88,8 @@ CASES = []
 
 
 def case(name, labs=("guard",), last=False):
-    """Marks a case. labs: the labs it runs in, of "guard" and "switch" (the two request modes); last: it disturbs the
-    lab (kills processes, loads it) and runs after the others."""
+    """Marks a case. labs: the labs it runs in, of "guard" and "switch" (the two request modes) and "far" (guard, with
+    the clients 50 ms away); last: it disturbs the lab (kills processes, loads it) and runs after the others."""
 
     def mark(function):
         if any(known.name == name for known in CASES):
@@ -255,8 +257,8 @@ class LabUnderTest:
             finally:
                 _enter(home.fileno())
 
-    def connect(self, client="c1", port=80, source_port=0, timeout=15.0, nodelay=True, options=()):
-        """Opens a TCP connection from a client to the VIP."""
+    def connect(self, client="c1", port=80, source_port=0, timeout=15.0, nodelay=True, options=(), address=None):
+        """Opens a TCP connection from a client to the VIP, or to another address."""
         with self.inside(client):
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -268,7 +270,7 @@ class LabUnderTest:
             if nodelay:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(timeout)
-            sock.connect((self.vip, port))
+            sock.connect((address or self.vip, port))
         except BaseException:
             sock.close()
             raise
@@ -440,6 +442,16 @@ class LabUnderTest:
         self.lab.start_filter(faults)
         until(self.reachable, 60, "answers through the restarted filters")
 
+    def restart_wire(self, delay_ms=None, faults=None):
+        """Replaces the clients' wires, which this lab must have, by others; None stands for what it came up with."""
+        self.kill("wire")
+        self.lab.start_wire(delay_ms, faults)
+        until(self.lab.wire_carries, 30, "the wires' interfaces")
+
+    def congestion_control(self, name):
+        """Sets the servers' congestion control for new connections."""
+        topology.congestion_control([self.lab.hosts[server] for server in self.lab.servers()], name)
+
     def reachable(self):
         """Whether each pool answers through the VIP."""
         return dwsr_lab.answers_through_vip(self.lab)
@@ -458,6 +470,7 @@ def unique(name):
     return f"{name}-{os.getpid()}-{next(_MARKS)}."
 
 
+@functools.lru_cache(maxsize=16)
 def image(name):
     """What /img/NAME must bring."""
     return webserver.image_bytes(name)

@@ -18,8 +18,10 @@ sys.path.insert(0, HERE)
 
 import harness  # noqa: E402
 
-# One lab for each request mode; the second letter keeps their names apart.
-LABS = {"guard": "g", "switch": "s"}
+# One lab for each request mode, and one whose clients are 50 ms away; the letter keeps their names apart.
+LABS = {"guard": "g", "switch": "s", "far": "f"}
+PLACES = {"guard": 0, "switch": 10, "far": 5}
+FAR_MS = 50
 
 
 class Interrupted(Exception):
@@ -32,25 +34,32 @@ def load_cases():
     return harness.CASES
 
 
-def lab_ports(number):
-    """Three ports for one lab, away from the defaults of ./dwsr lab."""
-    first = 16_653 + 10 * number
-    return [f"127.0.0.1:{first + offset}" for offset in range(3)]
+def lab_ports(mode, shift):
+    """Four ports for one lab, away from the defaults of ./dwsr lab."""
+    first = 16_653 + 20 * shift + PLACES[mode]
+    return [f"127.0.0.1:{first + offset}" for offset in range(4)]
+
+
+def lab_options(mode, shift):
+    """The options of ./dwsr lab up."""
+    openflow, control, metrics, wire = lab_ports(mode, shift)
+    options = ["--openflow", openflow, "--control", control, "--metrics", metrics, "--wire-metrics", wire]
+    if mode == "far":
+        return [*options, "--requests", "guard", "--client-delay-ms", str(FAR_MS)]
+    return [*options, "--requests", mode]
 
 
 @contextlib.contextmanager
-def lab_up(mode, prefix, number):
-    """A lab that is up for the length of the block."""
-    openflow, control, metrics = lab_ports(number)
+def lab_up(mode, prefix, shift, *more):
+    """A lab that is up for the length of the block. more: further options of ./dwsr lab up."""
     command = [os.path.join(harness.CHECKOUT, "dwsr"), "lab"]
     name = prefix + LABS[mode]
     environment = {**os.environ, "DWSR_BUILT": "1"}
     try:
         subprocess.run(
-            [*command, "up", "--prefix", name, "--requests", mode, "--openflow", openflow, "--control", control,
-             "--metrics", metrics],
+            [*command, "up", "--prefix", name, *lab_options(mode, shift), *more],
             check=True, stdin=subprocess.DEVNULL, env=environment,
-        )  # fmt: skip
+        )
         under_test = harness.LabUnderTest(harness.dwsr_lab.Lab(name), mode)
         under_test.tap.open()
         try:
@@ -119,11 +128,12 @@ def place(failure):
     return ""
 
 
-def run_lab(mode, cases, options, number, results):
-    print(f"acceptance: {len(cases)} cases in a lab with \"requests\": \"{mode}\"", flush=True)
+def run_lab(mode, cases, options, results):
+    what = f"whose clients are {FAR_MS} ms away" if mode == "far" else f'with "requests": "{mode}"'
+    print(f"acceptance: {len(cases)} cases in a lab {what}", flush=True)
     started = time.monotonic()
     try:
-        with lab_up(mode, options.prefix, number) as under_test:
+        with lab_up(mode, options.prefix, options.ports) as under_test:
             for one in sorted(cases, key=lambda one: one.last):
                 for _ in range(options.repeat):
                     run_case(one, under_test, results)
@@ -190,7 +200,7 @@ def parser():
     )
     top.add_argument("--acceptance", action="store_true", help="only the acceptance cases, with what is built")
     top.add_argument("--only", metavar="PATTERN", help="acceptance cases whose name matches, e.g. '*cookie*'")
-    top.add_argument("--lab", choices=tuple(LABS), help="only in the lab with this request mode")
+    top.add_argument("--lab", choices=tuple(LABS), help="only in this lab")
     top.add_argument("--repeat", type=int, default=1, metavar="N", help="run each acceptance case N times, end at a failure")
     top.add_argument("--list", action="store_true", help="list the acceptance cases and stop")
     top.add_argument("--prefix", default="ta", help="the labs' names begin so (default: ta)")
@@ -221,10 +231,10 @@ def main(words):
     started = time.monotonic()
     results = Results()
     try:
-        for number, mode in enumerate(LABS):
+        for mode in LABS:
             chosen = [one for one in cases if mode in one.labs]
             if chosen and options.lab in (None, mode):
-                run_lab(mode, chosen, options, options.ports * len(LABS) + number, results)
+                run_lab(mode, chosen, options, results)
         if options.only is None and options.lab is None:
             run_demo(results)
     except (Interrupted, KeyboardInterrupt):
