@@ -10,6 +10,7 @@ import hashlib
 import os
 import random
 import re
+import socket
 import statistics
 import time
 
@@ -53,13 +54,14 @@ def upload(lab, connection, pool, seed):
     return response.server
 
 
-def suffering_connection(lab, number, transfers):
+def suffering_connection(lab, number, transfers, open_sockets):
     """One connection that changes its server every three requests: downloads, uploads to the other pool, and small
     answers at the first server again. Returns the number of downloads and uploads."""
     first, second = (IMAGE_SERVERS, APP_SERVERS) if number % 2 else (APP_SERVERS, IMAGE_SERVERS)
     small = picture if first == IMAGE_SERVERS else page
     client = "c1" if number % 4 < 2 else "c2"
     with lab.connect(client, timeout=90) as connection:
+        open_sockets.append(connection.sock)
         for _ in range(transfers):
             download(connection, first)
         for turn in range(transfers):
@@ -73,14 +75,18 @@ def suffer(lab, transfers, progress=lambda done: None):
     """That many downloads and as many uploads, each checked byte by byte, several connections at a time."""
     shares = [min(PER_SERVER, transfers - at) for at in range(0, transfers, PER_SERVER)]
     done = 0
+    open_sockets = []
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        running = [pool.submit(suffering_connection, lab, number, share) for number, share in enumerate(shares)]
+        running = [pool.submit(suffering_connection, lab, number, share, open_sockets) for number, share in enumerate(shares)]
         try:
             for one in concurrent.futures.as_completed(running):
                 done += one.result()
                 progress(done)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for sock in open_sockets:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
             raise
     expect_equal(done, transfers, "downloads, and uploads")
 
