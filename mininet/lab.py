@@ -221,12 +221,47 @@ class Lab:
             {"DWSR_BUILT": "1"},
         )  # fmt: skip
 
-    def start_filter(self):
+    def start_filter(self, faults=None):
+        """Starts the filters; with faults (a specification as for ./dwsr filter --faults), for tests."""
+        faults = faults or self.options["faults"]
         return self.spawn(
             "filter",
-            [os.path.join(CHECKOUT, "dwsr"), "filter", "--config", self.path("filter.json")],
+            [
+                os.path.join(CHECKOUT, "dwsr"), "filter", "--config", self.path("filter.json"),
+                *(["--faults", faults] if faults else []),
+            ],
             {"DWSR_BUILT": "1"},
-        )
+        )  # fmt: skip
+
+    @property
+    def wired(self):
+        """Whether each client has a wire before it."""
+        return needs_wire(self.options)
+
+    def start_wire(self, delay_ms=None, faults=None):
+        """Starts the process that is all clients' wires; None stands for what the lab was brought up with."""
+        delay_ms = self.options["client_delay_ms"] if delay_ms is None else delay_ms
+        faults = self.options["client_faults"] if faults is None else faults
+        pairs = []
+        for name in self.clients():
+            pairs += ["--pair", f"{name}={self.hosts[name]['network']},{self.hosts[name]['host']}"]
+        return self.spawn(
+            "wire",
+            [
+                os.path.join(CHECKOUT, "dwsr"), "wire", *pairs, "--delay-ms", str(delay_ms or 0),
+                "--metrics", self.options["wire_metrics"], *(["--faults", faults] if faults else []),
+            ],
+            {"DWSR_BUILT": "1"},
+        )  # fmt: skip
+
+    def wire_carries(self):
+        """Whether the wires have their interfaces."""
+        try:
+            with urllib.request.urlopen(f"http://{self.options['wire_metrics']}/healthz", timeout=2) as page:
+                states = json.load(page)["servers"].values()
+        except (OSError, ValueError):
+            return False
+        return all(state["network"] and state["host"] for state in states)
 
     def connected(self):
         """Tells whether Open vSwitch has an OpenFlow session with the web switch."""
@@ -239,11 +274,11 @@ class Lab:
 
     def filter_counters(self):
         """The filters' counter page, or None."""
-        try:
-            with urllib.request.urlopen(f"http://{self.options['metrics']}/metrics", timeout=2) as page:
-                return page.read().decode()
-        except OSError:
-            return None
+        return counter_page(self.options["metrics"])
+
+    def wire_counters(self):
+        """The wires' counter page, or None."""
+        return counter_page(self.options["wire_metrics"])
 
     def flows(self):
         """The bridge's flows as text lines, without the header."""
@@ -268,6 +303,19 @@ class Lab:
         for name, host in self.hosts.items():
             named[name] = by_port.get(host["ovs"]) or by_port.get(str(host["port"])) or {}
         return named
+
+
+def counter_page(address):
+    """The counters that a process serves at HOST:PORT as text, or None."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=2) as page:
+            return page.read().decode()
+    except OSError:
+        return None
+
+
+def needs_wire(options):
+    return options["client_delay_ms"] > 0 or options["client_faults"] is not None
 
 
 # ------------------------------------------------------------------------------------------ locks and the receive buffer
@@ -511,7 +559,7 @@ def keep(lab, options, say):
     """The keeper's work: builds everything, then says "ready". Runs in its own process."""
     import topology  # Mininet takes a while to import; only the keeper needs it.
 
-    hosts = topology.plan(lab.prefix, CLIENTS, options["servers"])
+    hosts = topology.plan(lab.prefix, CLIENTS, options["servers"], needs_wire(options))
     document = make_document(options, hosts)
     lab.record = {"prefix": lab.prefix, "options": options, "hosts": {}, "vip": document["vip"],
                   "vmac": document["vmac"], "ready": False}  # fmt: skip
@@ -551,6 +599,10 @@ def keep(lab, options, say):
         wait_until(lambda name=name: webserver.answers(lab.enter(name)), 20, f"{kind} and PHP of {name}")
 
     write_documents(lab, document)
+    if lab.wired:
+        say(f"wires before the clients: {options['client_delay_ms']} ms, faults {options['client_faults'] or 'none'}")
+        lab.start_wire()
+        wait_for(lab, "wire", lab.wire_carries, 20, "the wires' interfaces")
     if options["controller"] == "none":
         say("no controller: static flows, Linux bridges instead of filters")
         join_filters(lab)
@@ -565,7 +617,7 @@ def keep(lab, options, say):
             "--", "set", "bridge", lab.bridge, "controller=@c",
         )  # fmt: skip
         wait_for(lab, "controller", lab.connected, 40, "the OpenFlow session of Open vSwitch with the web switch")
-        say("host filters")
+        say("host filters" + (f" that let frames suffer: {options['faults']}" if options["faults"] else ""))
         lab.start_filter()
     say(f"first answers through http://{document['vip']}")
     wait_for(lab, "filter", lambda: answers_through_vip(lab), 40, "an answer of each pool through the VIP")
@@ -740,6 +792,10 @@ def read_options(arguments):
         raise LabError(f"--servers {arguments.servers}: 1 to {MAX_SERVERS}")
     if arguments.rate_mbit is not None and not 0 < arguments.rate_mbit <= 10_000:
         raise LabError(f"--rate-mbit {arguments.rate_mbit}: more than 0, at most 10000")
+    if not 0 <= arguments.client_delay_ms <= 10_000:
+        raise LabError(f"--client-delay-ms {arguments.client_delay_ms}: 0 to 10000")
+    if arguments.faults and arguments.controller == "none":
+        raise LabError("--faults: without a controller there are no filters")
     document = None
     if arguments.config:
         try:
@@ -759,6 +815,10 @@ def read_options(arguments):
         "openflow": arguments.openflow,
         "control": arguments.control,
         "metrics": arguments.metrics,
+        "faults": arguments.faults,
+        "client_delay_ms": arguments.client_delay_ms,
+        "client_faults": arguments.client_faults,
+        "wire_metrics": arguments.wire_metrics,
     }
 
 
@@ -820,6 +880,9 @@ def command_status(arguments):
         page = lab.filter_counters()
         print(f"filters: PID {pid('filter')}, counters http://{lab.options['metrics']}/metrics "
               f"{'answer' if page is not None else 'do not answer'}")  # fmt: skip
+    if lab.wired:
+        print(f"wires: PID {pid('wire')}, {lab.options['client_delay_ms']} ms, faults "
+              f"{lab.options['client_faults'] or 'none'}, counters http://{lab.options['wire_metrics']}/metrics")  # fmt: skip
     try:
         flows = lab.flows()
         connections = sum("priority=300" in flow for flow in flows)
@@ -866,6 +929,13 @@ def parser():
     up.add_argument("--openflow", default="127.0.0.1:6653", metavar="HOST:PORT")
     up.add_argument("--control", default="127.0.0.1:8780", metavar="HOST:PORT")
     up.add_argument("--metrics", default="127.0.0.1:8790", metavar="HOST:PORT")
+    tests = up.add_argument_group("for tests", "SPEC is, e.g., loss=2%%,reorder=5%%,duplicate=2%%,seed=7")
+    tests.add_argument("--faults", metavar="SPEC", help="let frames suffer between the switch and the filters")
+    tests.add_argument("--client-delay-ms", type=int, default=0, metavar="N",
+                       help="put the clients N ms away, half in each direction")  # fmt: skip
+    tests.add_argument("--client-faults", metavar="SPEC", help="let frames suffer between the clients and the switch")
+    tests.add_argument("--wire-metrics", default="127.0.0.1:8791", metavar="HOST:PORT",
+                       help="counters of the process that does this to the clients' frames")  # fmt: skip
     execute = command("exec", command_exec, "Run a command inside a host: exec c1 -- curl -i http://10.0.0.100/")
     execute.add_argument("host", metavar="HOST")
     execute.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD")

@@ -5,7 +5,8 @@
     c1 eth0 ---- dw-c1o  bridge dw0  dw-s1o ---- dw-s1n  filter f1  dw-s1h ---- eth0 s1
                          (OpenFlow 1.3, user space)      (root namespace)
 
-A filter is a Mininet host in the root namespace with two interfaces, which it alone connects.
+A filter is a Mininet host in the root namespace with two interfaces, which it alone connects. A client may have a wire
+of the same shape before it (dw-c1n, dw-c1h), which delays frames or lets them suffer.
 """
 
 import contextlib
@@ -59,8 +60,8 @@ def mac(prefix, kind, number):
     return f"02:{hashlib.sha256(prefix.encode()).digest()[:3].hex(':')}:{kind:02x}:{number:02x}"
 
 
-def plan(prefix, clients, servers):
-    """The hosts by name: kind, address, MAC, OpenFlow port and interface names."""
+def plan(prefix, clients, servers, wired=False):
+    """The hosts by name: kind, address, MAC, OpenFlow port and interface names. wired: clients have a wire."""
     hosts = {}
     for number in range(1, clients + 1):
         name = f"c{number}"
@@ -71,6 +72,8 @@ def plan(prefix, clients, servers):
             "port": number,
             "ovs": f"{prefix}-{name}o",
         }
+        if wired:
+            hosts[name].update(network=f"{prefix}-{name}n", host=f"{prefix}-{name}h")
     for number in range(1, servers + 1):
         name = f"s{number}"
         hosts[name] = {
@@ -106,10 +109,10 @@ def build(prefix, hosts):
     )
     for name, host in hosts.items():
         node = net.addHost(name, ip=host["ip"] + "/24", mac=host["mac"])
-        if host["kind"] == "client":
+        if "network" not in host:
             net.addLink(switch, node, port1=host["port"], intfName1=host["ovs"], intfName2="eth0")
         else:
-            filter_node = net.addHost("f" + name[1:], cls=Filter)
+            filter_node = net.addHost(("f" if host["kind"] == "server" else "w") + name[1:], cls=Filter)
             net.addLink(switch, filter_node, port1=host["port"], intfName1=host["ovs"], intfName2=host["network"])
             net.addLink(filter_node, node, intfName1=host["host"], intfName2="eth0")
         host["pid"] = node.pid
@@ -126,20 +129,27 @@ _ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
 
 
 @contextlib.contextmanager
-def _cubic_allowed():
-    """A namespace may only choose a congestion control that everybody may: allow cubic for as long as it takes."""
+def _allowed(name):
+    """A namespace may only choose a congestion control that everybody may: allow it for as long as it takes."""
     with open(_ALLOWED, encoding="ascii") as setting:
         before = setting.read().split()
-    if "cubic" in before:
+    if name in before:
         yield
         return
     try:
         with open(_ALLOWED, "w", encoding="ascii") as setting:
-            setting.write(" ".join([*before, "cubic"]))
+            setting.write(" ".join([*before, name]))
         yield
     finally:
         with open(_ALLOWED, "w", encoding="ascii") as setting:
             setting.write(" ".join(before))
+
+
+def congestion_control(hosts, name):
+    """Sets the congestion control of hosts' new sockets, e.g. cubic or bbr."""
+    with _allowed(name):
+        for host in hosts:
+            _run(*enter(host), "sysctl", "-q", "-w", f"net.ipv4.tcp_congestion_control={name}")
 
 
 def configure(hosts, vip, rate_mbit):
@@ -148,15 +158,13 @@ def configure(hosts, vip, rate_mbit):
     Ports of a user-space bridge need packets with complete checksums and of wire size. The congestion control is
     cubic on every machine, for comparable runs.
     """
-    with _cubic_allowed():
-        for host in hosts.values():
-            _run(*enter(host), "sysctl", "-q", "-w", "net.ipv4.tcp_congestion_control=cubic")
+    congestion_control(hosts.values(), "cubic")
     for host in hosts.values():
         inside = enter(host)
         on_bridge = [host["ovs"]]
         if host["kind"] == "client":
             _run(*inside, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-        else:
+        if "network" in host:
             on_bridge.append(host["network"])
         for interface in on_bridge:
             _run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")

@@ -14,6 +14,7 @@ IMAGES = {
     "photo.jpg": 6_400,
     "icon.png": 700,
     "1m.bin": 1 << 20,
+    "2m.bin": 2 << 20,
     "20m.bin": 20 << 20,
 }
 

@@ -7,6 +7,7 @@ asked only for what they are about (that something was counted).
 
 import contextlib
 import ctypes
+import functools
 import http.client
 import itertools
 import json
@@ -23,6 +24,7 @@ CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(CHECKOUT, "mininet"))
 
 import lab as dwsr_lab  # noqa: E402
+import topology  # noqa: E402
 import webserver  # noqa: E402
 from tap import OpenFlowTap  # noqa: E402
 
@@ -259,8 +261,8 @@ class LabUnderTest:
             finally:
                 _enter(home.fileno())
 
-    def connect(self, client="c1", port=80, source_port=0, timeout=15.0, nodelay=True, options=()):
-        """Opens a TCP connection from a client to the VIP."""
+    def connect(self, client="c1", port=80, source_port=0, timeout=15.0, nodelay=True, options=(), address=None):
+        """Opens a TCP connection from a client to the VIP, or to another address."""
         with self.inside(client):
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -272,7 +274,7 @@ class LabUnderTest:
             if nodelay:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(timeout)
-            sock.connect((self.vip, port))
+            sock.connect((address or self.vip, port))
         except BaseException:
             sock.close()
             raise
@@ -447,6 +449,22 @@ class LabUnderTest:
         self.lab.start_controller()
         until(self.lab.connected, 40, "Open vSwitch to connect to the restarted web switch")
 
+    def restart_filter(self, faults=None):
+        """Kills the filters, which forget all connections, and starts them anew; with faults their frames suffer."""
+        self.kill("filter")
+        self.lab.start_filter(faults)
+        until(self.reachable, 60, "answers through the restarted filters")
+
+    def restart_wire(self, delay_ms=None, faults=None):
+        """Replaces the clients' wires, which this lab must have, by others; None stands for what it came up with."""
+        self.kill("wire")
+        self.lab.start_wire(delay_ms, faults)
+        until(self.lab.wire_carries, 30, "the wires' interfaces")
+
+    def congestion_control(self, name):
+        """Sets the servers' congestion control for new connections."""
+        topology.congestion_control([self.lab.hosts[server] for server in self.lab.servers()], name)
+
     def reachable(self):
         """Whether each pool answers through the VIP."""
         return dwsr_lab.answers_through_vip(self.lab)
@@ -471,6 +489,7 @@ def unique(name):
     return f"{name}-{os.getpid()}-{next(_MARKS)}."
 
 
+@functools.lru_cache(maxsize=16)
 def image(name):
     """What /img/NAME must bring."""
     return webserver.image_bytes(name)

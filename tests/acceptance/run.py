@@ -19,10 +19,12 @@ sys.path.insert(0, HERE)
 import harness  # noqa: E402
 
 # The labs by name: a letter that keeps their prefixes apart, and what ./dwsr lab up is told.
+FAR_MS = 50
 LABS = {
     "guard": ("g", ["--requests", "guard"]),
     "switch": ("s", ["--requests", "switch"]),
     "apache": ("a", ["--requests", "guard", "--web-servers", "apache"]),
+    "far": ("f", ["--requests", "guard", "--client-delay-ms", str(FAR_MS)]),
 }
 
 
@@ -36,26 +38,26 @@ def load_cases():
     return harness.CASES
 
 
-def lab_ports(number):
-    """Three ports for one lab, away from the defaults of ./dwsr lab."""
-    first = 16_653 + 10 * number
-    return [f"127.0.0.1:{first + offset}" for offset in range(3)]
+def lab_options(mode, shift):
+    """The options of ./dwsr lab up: what makes this lab, and ports away from the defaults of ./dwsr lab."""
+    first = 16_653 + 40 * shift + 5 * list(LABS).index(mode)
+    options = list(LABS[mode][1])
+    for offset, option in enumerate(("--openflow", "--control", "--metrics", "--wire-metrics")):
+        options += [option, f"127.0.0.1:{first + offset}"]
+    return options
 
 
 @contextlib.contextmanager
-def lab_up(mode, prefix, number):
-    """A lab that is up for the length of the block."""
-    openflow, control, metrics = lab_ports(number)
+def lab_up(mode, prefix, shift, *more):
+    """A lab that is up for the length of the block. more: further options of ./dwsr lab up."""
     command = [os.path.join(harness.CHECKOUT, "dwsr"), "lab"]
-    letter, words = LABS[mode]
-    name = prefix + letter
+    name = prefix + LABS[mode][0]
     environment = {**os.environ, "DWSR_BUILT": "1"}
     try:
         subprocess.run(
-            [*command, "up", "--prefix", name, *words, "--openflow", openflow, "--control", control,
-             "--metrics", metrics],
+            [*command, "up", "--prefix", name, *lab_options(mode, shift), *more],
             check=True, stdin=subprocess.DEVNULL, env=environment,
-        )  # fmt: skip
+        )
         under_test = harness.LabUnderTest(harness.dwsr_lab.Lab(name), mode)
         under_test.tap.open()
         try:
@@ -124,11 +126,11 @@ def place(failure):
     return ""
 
 
-def run_lab(mode, cases, options, number, results):
+def run_lab(mode, cases, options, results):
     print(f"acceptance: {len(cases)} cases in the lab {mode} ({' '.join(LABS[mode][1])})", flush=True)
     started = time.monotonic()
     try:
-        with lab_up(mode, options.prefix, number) as under_test:
+        with lab_up(mode, options.prefix, options.ports) as under_test:
             for one in sorted(cases, key=lambda one: one.last):
                 for _ in range(options.repeat):
                     run_case(one, under_test, results)
@@ -227,10 +229,10 @@ def main(words):
     started = time.monotonic()
     results = Results()
     try:
-        for number, mode in enumerate(LABS):
+        for mode in LABS:
             chosen = [one for one in cases if mode in one.labs]
             if chosen and options.lab in (None, mode):
-                run_lab(mode, chosen, options, options.ports * len(LABS) + number, results)
+                run_lab(mode, chosen, options, results)
         if options.only is None and options.lab is None:
             run_demo(results)
     except (Interrupted, KeyboardInterrupt):

@@ -11,11 +11,14 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Supplier;
 
-/** Turns counters into Prometheus metrics {@code dwsr_filter_NAME{server="..."}} at each scrape. */
+/** Turns counters into Prometheus metrics such as {@code dwsr_filter_NAME{server="..."}} at each scrape. */
 final class CounterCollector implements MultiCollector {
+    private final String prefix;
     private final Supplier<List<PortPairStatus>> statuses;
 
-    CounterCollector(Supplier<List<PortPairStatus>> statuses) {
+    /** A collector of what {@code statuses} tells, under names that begin with {@code prefix}. */
+    CounterCollector(String prefix, Supplier<List<PortPairStatus>> statuses) {
+        this.prefix = prefix;
         this.statuses = statuses;
     }
 
@@ -25,7 +28,7 @@ final class CounterCollector implements MultiCollector {
         Map<String, UnknownSnapshot.Builder> metrics = new TreeMap<>();
         for (PortPairStatus status : statuses.get()) {
             for (Map.Entry<String, Long> counter : status.counters().entrySet()) {
-                String name = PrometheusNaming.sanitizeMetricName("dwsr_filter_" + counter.getKey());
+                String name = PrometheusNaming.sanitizeMetricName(prefix + counter.getKey());
                 metrics.computeIfAbsent(
                                 name, n -> UnknownSnapshot.builder().name(n).help(help(counter.getKey())))
                         .dataPoint(UnknownSnapshot.UnknownDataPointSnapshot.builder()

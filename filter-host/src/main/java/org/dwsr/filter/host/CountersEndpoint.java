@@ -35,16 +35,22 @@ final class CountersEndpoint implements AutoCloseable {
     /**
      * Starts to listen.
      *
+     * @param prefix what the counters' names begin with
      * @param configured tells whether a pair has a configuration
      * @throws IOException if the address cannot be had
      */
-    CountersEndpoint(HostPort address, FilterAgent agent, List<PortPair> pairs, Function<PortPair, Boolean> configured)
+    CountersEndpoint(
+            HostPort address,
+            String prefix,
+            FilterAgent agent,
+            List<PortPair> pairs,
+            Function<PortPair, Boolean> configured)
             throws IOException {
         this.agent = agent;
         this.pairs = pairs;
         this.configured = configured;
         PrometheusRegistry registry = new PrometheusRegistry();
-        registry.register(new CounterCollector(this::statuses));
+        registry.register(new CounterCollector(prefix, this::statuses));
         try {
             server = HttpServer.create(address.socketAddress(), 16);
         } catch (IOException failure) {

@@ -48,6 +48,17 @@ public final class FilterMain implements Callable<Integer> {
             description = "forward every frame untouched, to see what the interfaces alone do")
     boolean passThrough;
 
+    @Option(
+            names = "--faults",
+            paramLabel = "SPEC",
+            description = {
+                "FOR TESTS ONLY: let frames from and to the network suffer, each by its own chance, e.g."
+                        + " loss=2%%,reorder=5%%,duplicate=2%%,seed=7; behind=N (default 3) and hold=Nms (default 10ms)"
+                        + " say how many frames overtake one that is held back, and how long it waits at most"
+            })
+    @Nullable
+    String faults;
+
     /** Runs the program and ends the process. */
     public static void main(String[] args) {
         System.exit(new CommandLine(new FilterMain()).execute(args));
@@ -57,6 +68,7 @@ public final class FilterMain implements Callable<Integer> {
     public Integer call() throws InterruptedException {
         FilterConfig config;
         String key;
+        PortDecorator decorator = PortDecorator.NONE;
         try {
             config = FilterConfig.read(given(configFile));
             if (metrics != null) {
@@ -68,6 +80,9 @@ public final class FilterMain implements Callable<Integer> {
                         config.ports());
             }
             key = config.readKey();
+            if (faults != null) {
+                decorator = new Impairments(FaultSpec.parse(faults), 0);
+            }
         } catch (FilterConfigException | IllegalArgumentException wrong) {
             System.err.println("dwsr filter: " + wrong.getMessage());
             return CommandLine.ExitCode.USAGE;
@@ -77,12 +92,15 @@ public final class FilterMain implements Callable<Integer> {
         try {
             AfPacketPort.checkPermission(libc);
             filter = new HostFilter(
-                    libc, config, key, passThrough ? (server, output) -> new PassThroughCore() : cores());
+                    libc, config, key, passThrough ? (server, output) -> new PassThroughCore() : cores(), decorator);
         } catch (IOException failure) {
             System.err.println("dwsr filter: " + failure.getMessage());
             return 1;
         }
         Runtime.getRuntime().addShutdownHook(new Thread(filter::close, "dwsr-shutdown"));
+        if (decorator != PortDecorator.NONE) {
+            LOG.warn("FOR TESTS ONLY: frames suffer on purpose: {}", faults);
+        }
         LOG.info("filtering for {}; counters at {}", servers(config), config.metrics());
         filter.awaitEnd();
         return 1; // a signal ends the process without coming here

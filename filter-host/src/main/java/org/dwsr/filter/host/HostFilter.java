@@ -33,9 +33,15 @@ final class HostFilter implements AutoCloseable {
      * @throws IOException if the counters' address cannot be had
      */
     HostFilter(Libc libc, FilterConfig config, String key, CoreFactory cores) throws IOException {
+        this(libc, config, key, cores, PortDecorator.NONE);
+    }
+
+    /** Starts a filter whose ports are decorated. */
+    HostFilter(Libc libc, FilterConfig config, String key, CoreFactory cores, PortDecorator decorator)
+            throws IOException {
         Map<FilterConfig.PortPairConfig, PortPair> pairs = new LinkedHashMap<>();
         for (FilterConfig.PortPairConfig port : config.ports()) {
-            pairs.put(port, new PortPair(port.server(), cores));
+            pairs.put(port, new PortPair(port.server(), cores, decorator));
         }
         List<PortPair> all = List.copyOf(pairs.values());
         agent = new FilterAgent(libc, all, System::nanoTime, config.ringMegabytes());
@@ -56,7 +62,7 @@ final class HostFilter implements AutoCloseable {
                             pair.server(), boot, key, controllers, client, controlTimer, new AgentFilter(agent, pair)));
         }
 
-        endpoint = new CountersEndpoint(config.metrics(), agent, all, pair -> {
+        endpoint = new CountersEndpoint(config.metrics(), "dwsr_filter_", agent, all, pair -> {
             ControlChannel channel = channels.get(pair);
             return channel != null && channel.configured();
         });

@@ -20,6 +20,12 @@ enum PortCounter {
     TX_DROPPED_LENGTH("frames dropped because they exceed the MTU"),
     TX_DROPPED_DOWN("frames dropped because the interface is down or gone"),
     TX_DROPPED_ERROR("frames the kernel refused for another reason"),
+    FAULT_LOST("frames dropped on purpose (--faults)"),
+    FAULT_DUPLICATED("frames doubled on purpose (--faults)"),
+    FAULT_REORDERED("frames held back on purpose (--faults)"),
+    FAULT_OVERFLOW("frames that escaped their fault for want of room"),
+    DELAYED("frames delayed on purpose"),
+    DELAY_OVERFLOW("frames dropped because too many are delayed"),
     OPENED("times the interface was opened");
 
     private final String help;

@@ -24,14 +24,23 @@ final class PortPair implements FilterOutput {
     private final String server;
     private final PacketCore core;
     private final PortCounters[] counters = {new PortCounters(), new PortCounters()};
+    private final PortDecorator decorator;
     private final @Nullable AfPacketPort[] ports = new @Nullable AfPacketPort[2];
+    private final @Nullable FrameSource[] sources = new @Nullable FrameSource[2];
+    private final @Nullable FrameSink[] sinks = new @Nullable FrameSink[2];
 
     private long coreFailures;
     private long nextFailureLogNs;
     private long nowNs;
 
     PortPair(String server, CoreFactory factory) {
+        this(server, factory, PortDecorator.NONE);
+    }
+
+    /** A pair whose ports are decorated when they are attached. */
+    PortPair(String server, CoreFactory factory, PortDecorator decorator) {
         this.server = server;
+        this.decorator = decorator;
         this.core = factory.create(server, this);
     }
 
@@ -54,26 +63,30 @@ final class PortPair implements FilterOutput {
 
     void attach(PortSide side, AfPacketPort port) {
         ports[side.index()] = port;
+        sources[side.index()] = decorator.receiving(server, side, port.ring(), counters(side));
+        sinks[side.index()] = decorator.sending(server, side, port.queue(), counters(side));
         counters(side).increment(PortCounter.OPENED);
     }
 
     /** Parts with a port, so that it can be closed: none of its frames is held any more afterwards. */
     @Nullable
     AfPacketPort detach(PortSide side) {
-        for (AfPacketPort port : ports) {
-            if (port != null) {
-                port.queue().dropAll(PortCounter.TX_DROPPED_DOWN);
+        for (FrameSink sink : sinks) {
+            if (sink != null) {
+                sink.dropAll(PortCounter.TX_DROPPED_DOWN);
             }
         }
         AfPacketPort port = ports[side.index()];
         ports[side.index()] = null;
+        sources[side.index()] = null;
+        sinks[side.index()] = null;
         return port;
     }
 
     /** Whether a queue could not be emptied at the last attempt. */
     boolean blocked() {
-        for (AfPacketPort port : ports) {
-            if (port != null && port.queue().blocked()) {
+        for (FrameSink sink : sinks) {
+            if (sink != null && sink.blocked()) {
                 return true;
             }
         }
@@ -110,37 +123,37 @@ final class PortPair implements FilterOutput {
     }
 
     private void flush(long nowNs) {
-        for (AfPacketPort port : ports) {
-            if (port != null) {
-                port.queue().flush(nowNs);
+        for (FrameSink sink : sinks) {
+            if (sink != null) {
+                sink.flush(nowNs);
             }
         }
     }
 
     private int drain(PortSide fromSide, PortSide toSide, long nowNs) {
-        AfPacketPort from = ports[fromSide.index()];
-        if (from == null) {
+        FrameSource ring = sources[fromSide.index()];
+        FrameSink back = sinks[fromSide.index()];
+        if (ring == null || back == null) {
             return 0;
         }
         this.nowNs = nowNs;
-        AfPacketPort to = ports[toSide.index()];
-        ReceiveRing ring = from.ring();
+        FrameSink to = sinks[toSide.index()];
         boolean fromNetwork = fromSide == PortSide.NETWORK;
         int frames = 0;
         while (frames < BUDGET) {
             // A full queue pushes back: frames then stay in the ring, and in the end the kernel drops and counts them.
-            if (to != null && to.queue().room() <= RESERVE && !to.queue().flush(nowNs)) {
+            if (to != null && to.room() <= RESERVE && !to.flush(nowNs)) {
                 break;
             }
-            if (!ring.next()) {
+            if (!ring.next(nowNs)) {
                 break;
             }
             frames++;
             int verdict = decide(ring, fromNetwork, nowNs);
             if (verdict == PacketCore.FORWARD && to != null) {
-                forward(ring, to.queue(), nowNs);
+                forward(ring, to, nowNs);
             } else if (verdict == PacketCore.RETURN) {
-                forward(ring, from.queue(), nowNs);
+                forward(ring, back, nowNs);
             } else {
                 if (verdict == PacketCore.FORWARD) {
                     counters(toSide).increment(PortCounter.TX_DROPPED_DOWN);
@@ -151,14 +164,14 @@ final class PortPair implements FilterOutput {
         return frames;
     }
 
-    private static void forward(ReceiveRing ring, TransmitQueue queue, long nowNs) {
-        if (queue.room() == 0) {
-            queue.flush(nowNs);
+    private static void forward(FrameSource ring, FrameSink sink, long nowNs) {
+        if (sink.room() == 0) {
+            sink.flush(nowNs);
         }
-        queue.forward(ring);
+        sink.forward(ring, nowNs);
     }
 
-    private int decide(ReceiveRing ring, boolean fromNetwork, long nowNs) {
+    private int decide(FrameSource ring, boolean fromNetwork, long nowNs) {
         try {
             return fromNetwork
                     ? core.onNetworkFrame(ring.buffer(), ring.offset(), ring.length(), ring.partialChecksum(), nowNs)
@@ -190,15 +203,15 @@ final class PortPair implements FilterOutput {
     }
 
     private void inject(PortSide side, ByteBuffer frame, int offset, int length) {
-        AfPacketPort port = ports[side.index()];
-        if (port == null) {
+        FrameSink sink = sinks[side.index()];
+        if (sink == null) {
             counters(side).increment(PortCounter.TX_DROPPED_DOWN);
             return;
         }
-        if (!port.queue().fits(length)) {
-            port.queue().flush(nowNs);
+        if (!sink.fits(length)) {
+            sink.flush(nowNs);
         }
-        port.queue().inject(frame, offset, length);
+        sink.inject(frame, offset, length, nowNs);
     }
 
     /** Tells the counters of both ports, {@code network_…} and {@code host_…}, and of the core. */

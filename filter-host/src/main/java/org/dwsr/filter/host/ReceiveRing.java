@@ -25,7 +25,7 @@ import java.util.Arrays;
  * <p>A frame that exceeds its slot is also queued in the socket, in the same order; it is read from there into one of a
  * few buffers, which goes with the slot.
  */
-final class ReceiveRing {
+final class ReceiveRing implements FrameSource {
     /** Reads the next long frame, its virtio header first. */
     @FunctionalInterface
     interface LongFrames {
@@ -99,6 +99,11 @@ final class ReceiveRing {
         this.frames = slotFrames;
         this.framesAddress = slotAddress;
         this.counters = counters;
+    }
+
+    @Override
+    public boolean next(long nowNs) {
+        return next();
     }
 
     /** Takes the next frame, if there is one; the accessors then tell about it. */
@@ -179,38 +184,45 @@ final class ReceiveRing {
     }
 
     /** The memory the frame lies in, big-endian; valid until the port is closed. */
-    ByteBuffer buffer() {
+    @Override
+    public ByteBuffer buffer() {
         return frames;
     }
 
     /** The number of the frame that was taken last. */
-    int slot() {
+    @Override
+    public int slot() {
         return slot;
     }
 
     /** Where in {@link #buffer} its Ethernet header starts. */
-    int offset() {
+    @Override
+    public int offset() {
         return offset;
     }
 
     /** Its length, Ethernet header included. */
-    int length() {
+    @Override
+    public int length() {
         return length;
     }
 
     /** The native address of its virtio header, which the frame follows at once. */
-    long virtioAddress() {
+    @Override
+    public long virtioAddress() {
         return framesAddress + offset - VirtioHeader.LENGTH;
     }
 
     /** Whether its transport checksum field holds only the pseudo-header's sum. */
-    boolean partialChecksum() {
+    @Override
+    public boolean partialChecksum() {
         return (frames.get(offset - VirtioHeader.LENGTH + VirtioHeader.FLAGS_OFFSET) & VirtioHeader.NEEDS_CHECKSUM)
                 != 0;
     }
 
     /** Gives a frame back to the kernel. */
-    void release(int slot) {
+    @Override
+    public void release(int slot) {
         held[slot] = false;
         if (longOfSlot[slot] != NOT_LONG) {
             freeLong[freeLongCount++] = longOfSlot[slot];

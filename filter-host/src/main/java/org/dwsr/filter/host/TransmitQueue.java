@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * <p>A ring frame is released once it was sent or dropped. When the kernel has no room the frames stay, until the
  * interface has taken nothing for {@link #PATIENCE_NS}; then one frame is dropped at a time. Not thread-safe.
  */
-final class TransmitQueue {
+final class TransmitQueue implements FrameSink {
     /** Sends the first of {@code count} messages of a {@code struct mmsghdr} vector. */
     @FunctionalInterface
     interface Sender {
@@ -42,7 +42,7 @@ final class TransmitQueue {
     private final NativeBytes vectors = NativeBytes.allocate(CAPACITY * IOVEC_SIZE);
     private final NativeBytes copies = NativeBytes.allocate(COPIES_LENGTH);
     private final ByteBuffer copyBytes = copies.buffer().duplicate().order(ByteOrder.BIG_ENDIAN);
-    private final @Nullable ReceiveRing[] rings = new @Nullable ReceiveRing[CAPACITY];
+    private final @Nullable FrameSource[] sources = new @Nullable FrameSource[CAPACITY];
     private final int[] slots = new int[CAPACITY];
     private final FrameFlyweight frame = new FrameFlyweight();
 
@@ -74,29 +74,42 @@ final class TransmitQueue {
     }
 
     /** The number of frames that can still be queued. */
-    int room() {
+    @Override
+    public int room() {
         return CAPACITY - size();
     }
 
     /** Whether a copy of a frame of this length can still be queued. */
-    boolean fits(int length) {
+    @Override
+    public boolean fits(int length) {
         return room() > 0 && copiesEnd + VirtioHeader.LENGTH + length <= COPIES_LENGTH;
     }
 
     /** Whether the kernel had no room at the last attempt. */
-    boolean blocked() {
+    @Override
+    public boolean blocked() {
         return blocked;
     }
 
+    @Override
+    public void forward(FrameSource source, long nowNs) {
+        forward(source);
+    }
+
+    @Override
+    public void inject(ByteBuffer from, int offset, int length, long nowNs) {
+        inject(from, offset, length);
+    }
+
     /** Queues the frame that {@code ring} gave out last; when there is no room it is dropped. */
-    void forward(ReceiveRing ring) {
+    void forward(FrameSource ring) {
         if (!reserve()) {
             counters.increment(PortCounter.TX_DROPPED_FULL);
             ring.release(ring.slot());
             return;
         }
         put(ring.virtioAddress(), VirtioHeader.LENGTH + ring.length());
-        rings[end] = ring;
+        sources[end] = ring;
         slots[end] = ring.slot();
         end++;
     }
@@ -116,7 +129,7 @@ final class TransmitQueue {
             askForSegmentation(at, length);
         }
         put(copies.address() + at, total);
-        rings[end] = null;
+        sources[end] = null;
         end++;
         counters.increment(PortCounter.TX_INJECTED);
     }
@@ -146,7 +159,8 @@ final class TransmitQueue {
      *
      * @return whether nothing waits any more
      */
-    boolean flush(long nowNs) {
+    @Override
+    public boolean flush(long nowNs) {
         while (first < end) {
             int sent = sender.send(messages.address() + (long) first * MESSAGE_SIZE, end - first);
             if (sent > 0) {
@@ -190,7 +204,8 @@ final class TransmitQueue {
     }
 
     /** Drops and counts everything that waits, so that no ring frame is referred to any more. */
-    void dropAll(PortCounter reason) {
+    @Override
+    public void dropAll(PortCounter reason) {
         while (first < end) {
             dropFirst(reason);
         }
@@ -206,10 +221,10 @@ final class TransmitQueue {
     }
 
     private void removeFirst() {
-        ReceiveRing ring = rings[first];
+        FrameSource ring = sources[first];
         if (ring != null) {
             ring.release(slots[first]);
-            rings[first] = null;
+            sources[first] = null;
         }
         first++;
     }
@@ -231,11 +246,11 @@ final class TransmitQueue {
         for (int i = 0; i < count; i++) {
             vector.putLong(i * IOVEC_SIZE, vector.getLong((first + i) * IOVEC_SIZE));
             vector.putLong(i * IOVEC_SIZE + 8, vector.getLong((first + i) * IOVEC_SIZE + 8));
-            rings[i] = rings[first + i];
+            sources[i] = sources[first + i];
             slots[i] = slots[first + i];
         }
         for (int i = count; i < end; i++) {
-            rings[i] = null;
+            sources[i] = null;
         }
         first = 0;
         end = count;
