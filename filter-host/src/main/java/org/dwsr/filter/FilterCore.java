@@ -58,6 +58,9 @@ public final class FilterCore implements PacketCore {
     private static final long LINGER_NS = 2_000 * NANOS_PER_MS;
     private static final long IDLE_NS = 7_200_000 * NANOS_PER_MS;
     private static final long CLOSED_IDLE_NS = 120_000 * NANOS_PER_MS;
+    /** A TCP with something unacknowledged repeats it at least every 120 s (Linux: TCP_RTO_MAX). */
+    private static final long UNACKNOWLEDGED_IDLE_NS = 150_000 * NANOS_PER_MS;
+
     private static final long PARTIAL_HEAD_NS = 40 * NANOS_PER_MS;
     private static final long CONFIRM_NS = 200 * NANOS_PER_MS;
     private static final int MAX_RESENDS = 25;
@@ -1278,9 +1281,16 @@ public final class FilterCore implements PacketCore {
         }
     }
 
-    /** Both sides have closed, and nobody repeats what the other has not acknowledged: one of them is gone. */
+    /**
+     * Both sides have closed, or the server waits for an acknowledgment, and nobody repeats himself: one of them is gone.
+     * A server's TCP that gives a vanished client up does so without a word.
+     */
     private static long idleLimitNs(FilterConnection c) {
-        return c.clientFin && c.serverFin ? CLOSED_IDLE_NS : IDLE_NS;
+        if (c.clientFin && c.serverFin) {
+            return CLOSED_IDLE_NS;
+        }
+        boolean serverWaits = c.state == State.ACTIVE && TcpSeq.isAfter(c.kernelNext - c.ackOffset, c.clientAck);
+        return serverWaits ? UNACKNOWLEDGED_IDLE_NS : IDLE_NS;
     }
 
     // ---- reports -----------------------------------------------------------------------------------------------

@@ -166,6 +166,25 @@ class FilterCoreEndingTest {
         }
 
         @Test
+        void shouldExpireWhenServerGivesUpVanishedClient() {
+            f.active(GET);
+            f.in(Packet.kernel(f.r(1), c2, OK));
+            // Repeats itself as rarely as a TCP may.
+            assertThat(f.after(121_000)).isEmpty();
+            f.in(Packet.kernel(f.r(1), c2, OK));
+            assertThat(f.after(149_000)).isEmpty();
+            assertThat(f.after(1_300)).containsExactly(Packet.toKernel(c2, r2, RST | ACK, ""));
+            assertThat(f.report()).containsExactly("ended 1");
+        }
+
+        @Test
+        void shouldKeepRestingConnectionWhoseAnswersAreAcknowledged() {
+            f.answered();
+            assertThat(f.after(600_000)).isEmpty();
+            assertThat(f.report()).hasSize(1).first().asString().startsWith("live");
+        }
+
+        @Test
         void shouldFlushPartialHeadBeforeTheFin() {
             f.active(GET);
             f.in(Packet.kernel(f.r(1), c2, "HTTP/1.1 200"));
