@@ -204,6 +204,11 @@ final class FilterConnection {
         return TcpSeq.distance(kernelAck - inOffset, seq) <= window + HANDSHAKE_SLACK;
     }
 
+    /** Whether a byte of the server's, in the client's numbers, was sent and is not acknowledged. */
+    boolean isOnItsWay(int seq) {
+        return TcpSeq.isAtOrAfter(seq, clientAck) && TcpSeq.isBefore(seq, kernelNext - ackOffset);
+    }
+
     /** Whether the request read last has a chunked body that is broken. */
     boolean inBrokenBody() {
         return inChunked && requestBody.broken();

@@ -11,6 +11,7 @@ import org.dwsr.filter.FilterConnection.State;
 import org.dwsr.http.RequestHead;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
+import org.dwsr.packet.IcmpError;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.TcpFlags;
 import org.dwsr.packet.TcpOptions;
@@ -80,6 +81,7 @@ public final class FilterCore implements PacketCore {
     private final ArrayDeque<ReassemblyBuffer> freeBuffers = new ArrayDeque<>();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final TcpOptions options = new TcpOptions();
+    private final IcmpError icmpError = new IcmpError();
     private final RequestGuard guard = new RequestGuard(counters);
     private final ResponseReader responses = new ResponseReader(counters);
     private final EarlySegments.Receiver bounceEarly = this::bounceEarly;
@@ -115,6 +117,9 @@ public final class FilterCore implements PacketCore {
         if (kind == FrameFlyweight.Kind.FRAGMENT && known != null && frame.ipDestination() == known.config.vip()) {
             // Its numbers cannot be masqueraded, so the server must not see it.
             return drop(FilterCounter.DROPPED_FRAGMENT);
+        }
+        if (kind == FrameFlyweight.Kind.IPV4 && known != null && icmpError.wrap(frame)) {
+            return onIcmpError(known);
         }
         if (kind != FrameFlyweight.Kind.TCP) {
             return FORWARD;
@@ -152,6 +157,24 @@ public final class FilterCore implements PacketCore {
         if (source != known.config.vmac()) {
             c.clientMac = source;
         }
+    }
+
+    /**
+     * A router's message about a segment of the server's (RFC 1191): in the server's own numbers it goes on, if the
+     * quoted byte is on its way to the client (RFC 5927 section 4.1); anybody can send one about any other.
+     */
+    private int onIcmpError(FilterSettings known) {
+        if (icmpError.quotedSource() != known.config.vip() || known.classifier(icmpError.quotedSourcePort()) == null) {
+            return FORWARD;
+        }
+        FilterConnection c = connections.get(ConnectionKey.of(
+                icmpError.quotedDestination(), icmpError.quotedDestinationPort(), icmpError.quotedSourcePort()));
+        if (c == null || c.state != State.ACTIVE || !c.isOnItsWay(icmpError.quotedSeq())) {
+            return drop(FilterCounter.DROPPED_ICMP_ERROR);
+        }
+        icmpError.moveQuoted(c.ackOffset, c.inOffset);
+        counters.increment(FilterCounter.ICMP_ERRORS_PASSED);
+        return FORWARD;
     }
 
     private int drop(FilterCounter reason) {
@@ -565,6 +588,9 @@ public final class FilterCore implements PacketCore {
         if (frame.hasFlag(TcpFlags.RST)) {
             return onClientReset(c, nowNs);
         }
+        if (frame.hasFlag(TcpFlags.URG) && !c.pinned) {
+            clearUrgent();
+        }
         noteClient(c);
         int seq = frame.seq();
         int payload = frame.payloadLength();
@@ -612,6 +638,15 @@ public final class FilterCore implements PacketCore {
         }
         masqueradeIn(c, frame.seq());
         return FORWARD;
+    }
+
+    /**
+     * Takes the urgent pointer away: a TCP may give the urgent byte out of its line, so that the server would read
+     * another request than the guard has read. In line it is what RFC 6093 section 5 recommends, and held bytes are.
+     */
+    private void clearUrgent() {
+        counters.increment(FilterCounter.URGENT_CLEARED);
+        frame.clearUrgent();
     }
 
     /** The common case: a segment in which the next request or chunk starts, and nothing is held. */

@@ -30,8 +30,14 @@ public enum FilterCounter {
     CONNECTIONS_ENDED,
     CONNECTIONS_EXPIRED,
     STRAY_HOST_RESET,
+    /** ICMP errors that reached the server's TCP with its own numbers. */
+    ICMP_ERRORS_PASSED,
+    /** Segments whose urgent pointer was taken away, so that the server reads the bytes the guard has read. */
+    URGENT_CLEARED,
     DROPPED_UNCONFIGURED,
     DROPPED_FRAGMENT,
+    /** ICMP errors about no connection here, or about a segment that is not on its way to the client: forged or late. */
+    DROPPED_ICMP_ERROR,
     DROPPED_UNKNOWN_ACK,
     DROPPED_STALE_TAG,
     DROPPED_STALE_SEGMENT,

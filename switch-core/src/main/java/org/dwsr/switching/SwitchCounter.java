@@ -7,6 +7,8 @@ public enum SwitchCounter {
     PACKET_INS,
     ARP_REPLIES,
     ECHO_REPLIES,
+    /** ICMP errors, such as "fragmentation needed", that went on to the server of the connection they are about. */
+    ICMP_ERRORS_FORWARDED,
     SYNS_ANSWERED,
     HANDSHAKE_ACKS,
     /** Segments that came before the one that proves their handshake, and wait for it. */
@@ -61,6 +63,8 @@ public enum SwitchCounter {
     DROPPED_BAD_CHECKSUM,
     DROPPED_FRAGMENT,
     DROPPED_NOT_FOR_VIP,
+    /** ICMP errors about no connection that a server has, or with a wrong checksum. */
+    DROPPED_ICMP_ERROR,
     DROPPED_FORGED_TAG,
     /** RSTs for no connection, or with a sequence number that only somebody who does not see it would send. */
     DROPPED_RESET,

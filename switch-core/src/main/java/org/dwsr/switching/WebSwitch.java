@@ -13,6 +13,7 @@ import org.dwsr.packet.ArpFlyweight;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
 import org.dwsr.packet.IcmpEcho;
+import org.dwsr.packet.IcmpError;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.MssClass;
 import org.dwsr.packet.TcpFlags;
@@ -62,6 +63,7 @@ public final class WebSwitch {
     private final WaitingSegments waiting = new WaitingSegments();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final ArpFlyweight arp = new ArpFlyweight();
+    private final IcmpError icmpError = new IcmpError();
     private final TcpOptions options = new TcpOptions();
     private final RequestHead head = new RequestHead();
     private @Nullable RunningConfig running;
@@ -145,12 +147,38 @@ public final class WebSwitch {
     }
 
     private void onOtherIp(RunningConfig config, long datapath, int inPort) {
-        if (frame.ipDestination() == config.config.vip() && IcmpEcho.isRequest(frame)) {
+        if (frame.ipDestination() != config.config.vip()) {
+            counters.increment(SwitchCounter.DROPPED_NOT_FOR_VIP);
+        } else if (IcmpEcho.isRequest(frame)) {
             responder.echoReply(config.config, datapath, inPort, frame);
             counters.increment(SwitchCounter.ECHO_REPLIES);
+        } else if (icmpError.wrap(frame)) {
+            onIcmpError(config);
         } else {
             counters.increment(SwitchCounter.DROPPED_NOT_FOR_VIP);
         }
+    }
+
+    /**
+     * A router's message about a segment that a server sent in the VIP's name: to the server that has the connection,
+     * whose filter knows whether it can be true (path MTU discovery, RFC 1191, lives from it).
+     */
+    private void onIcmpError(RunningConfig config) {
+        long key = ConnectionKey.of(
+                icmpError.quotedDestination(), icmpError.quotedDestinationPort(), icmpError.quotedSourcePort());
+        ConnectionEntry entry = connections.get(key);
+        boolean ours = icmpError.quotedSource() == config.config.vip()
+                && frame.ipChecksumValid()
+                && icmpError.checksumValid()
+                && !MigrationTag.isTag(frame.ethSource());
+        if (!ours || entry == null || entry.server == ConnectionEntry.NO_SERVER) {
+            counters.increment(SwitchCounter.DROPPED_ICMP_ERROR);
+            return;
+        }
+        ServerConfig server = config.server(entry.server);
+        frame.ethDestination(server.mac());
+        sendTo(server);
+        counters.increment(SwitchCounter.ICMP_ERRORS_FORWARDED);
     }
 
     private void onTcp(RunningConfig config, long datapath, int inPort, long nowNs) {
