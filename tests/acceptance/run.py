@@ -18,8 +18,13 @@ sys.path.insert(0, HERE)
 
 import harness  # noqa: E402
 
-# One lab for each request mode; the second letter keeps their names apart.
-LABS = {"guard": "g", "switch": "s"}
+# One lab for each request mode, and one that pre-allocates; the second letter keeps their names apart.
+LABS = {"guard": "g", "switch": "s", "preallocate": "p"}
+LAB_OPTIONS = {
+    "guard": ("--requests", "guard"),
+    "switch": ("--requests", "switch"),
+    "preallocate": ("--handshake", "preallocate"),
+}
 
 
 class Interrupted(Exception):
@@ -47,7 +52,7 @@ def lab_up(mode, prefix, number):
     environment = {**os.environ, "DWSR_BUILT": "1"}
     try:
         subprocess.run(
-            [*command, "up", "--prefix", name, "--requests", mode, "--openflow", openflow, "--control", control,
+            [*command, "up", "--prefix", name, *LAB_OPTIONS[mode], "--openflow", openflow, "--control", control,
              "--metrics", metrics],
             check=True, stdin=subprocess.DEVNULL, env=environment,
         )  # fmt: skip
@@ -120,7 +125,7 @@ def place(failure):
 
 
 def run_lab(mode, cases, options, number, results):
-    print(f"acceptance: {len(cases)} cases in a lab with \"requests\": \"{mode}\"", flush=True)
+    print(f"acceptance: {len(cases)} cases in a lab with {' '.join(LAB_OPTIONS[mode])}", flush=True)
     started = time.monotonic()
     try:
         with lab_up(mode, options.prefix, number) as under_test:

@@ -4,6 +4,16 @@ import java.util.Locale;
 
 /** What a host filter counts; nothing it drops goes uncounted. */
 public enum FilterCounter {
+    /** SYNs of clients that went to the server's TCP, because the web switch guessed this server. */
+    GUESSES_TAKEN,
+    /** Guesses whose first request was this server's. */
+    GUESSES_RIGHT,
+    /** Guesses whose first request went back to the web switch. */
+    GUESSES_WRONG,
+    /** Guesses that the server's TCP did not take, or did not keep until the first request. */
+    GUESSES_REFUSED,
+    /** Guesses whose client did not complete the handshake. */
+    GUESSES_EXPIRED,
     REBUILDS_STARTED,
     REBUILDS_DONE,
     REBUILDS_REFUSED,
@@ -39,6 +49,8 @@ public enum FilterCounter {
     /** ICMP errors about no connection here, or about a segment that is not on its way to the client: forged or late. */
     DROPPED_ICMP_ERROR,
     DROPPED_UNKNOWN_ACK,
+    /** Segments that do not complete the handshake which a guessed server has begun. */
+    DROPPED_UNPROVED,
     DROPPED_STALE_TAG,
     DROPPED_STALE_SEGMENT,
     DROPPED_RESPONSE_GAP,

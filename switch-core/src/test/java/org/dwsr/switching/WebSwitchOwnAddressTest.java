@@ -188,11 +188,11 @@ class WebSwitchOwnAddressTest {
         @Test
         void shouldDropAndCountWhenAFilterSendsATagThatFiltersDoNotSend() {
             c1.connectAndAsk(IMAGE);
-            for (int kind : new int[] {MigrationTag.FRESH, MigrationTag.SILENCE, 7}) {
+            for (int kind : new int[] {MigrationTag.FRESH, MigrationTag.SILENCE}) {
                 c1.data(50, IMAGE).bouncedBy("s1", kind).send();
             }
 
-            assertThat(lab.happened()).containsExactly("+dropped_forged_tag=3");
+            assertThat(lab.happened()).containsExactly("+dropped_forged_tag=2");
         }
     }
 
