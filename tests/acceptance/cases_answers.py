@@ -4,7 +4,7 @@ import itertools
 import time
 
 import webserver
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, until
+from harness import APP_SERVERS, EVERY_LAB, IMAGE_SERVERS, case, expect, expect_equal, image, until
 from packets import RST, TCP, Wire
 
 _RUNS = itertools.count(1)
@@ -265,7 +265,7 @@ def expect_refusal_for_lack(lab, connection, path):
 
 
 @case("nginx of one server gone: the other takes its requests; of both: 503; back again: as before",
-      labs=("guard", "switch"), last=True)  # fmt: skip
+      labs=EVERY_LAB, last=True)  # fmt: skip
 def servers_gone(lab):
     with lab.connect() as kept, lab.connect() as lost:
         first = kept.get("/img/who.txt")

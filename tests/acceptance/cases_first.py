@@ -1,9 +1,9 @@
 """The main job: requests of one connection go to different pools, connections to different servers."""
 
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image
+from harness import APP_SERVERS, EVERY_LAB, IMAGE_SERVERS, case, expect, expect_equal, image
 
 
-@case("40 requests alternate between two pools on one connection", labs=("guard", "switch"))
+@case("40 requests alternate between two pools on one connection", labs=EVERY_LAB)
 def alternate(lab):
     with lab.connect() as connection:
         for number in range(20):
@@ -37,7 +37,7 @@ def few_packet_ins(lab):
     expect(sorted(counts)[2] <= 5 and max(counts) <= 10, f"packet-ins from the first request on: {counts}")
 
 
-@case("20 new connections use both servers of a pool", labs=("guard", "switch"))
+@case("20 new connections use both servers of a pool", labs=EVERY_LAB)
 def spread(lab):
     used = set()
     for _ in range(20):

@@ -2,7 +2,7 @@
 
 import re
 
-from harness import IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
+from harness import EVERY_LAB, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
 from packets import ACK, IP, PSH, TCP, Ether, RawClient, payload_of, response_bytes
 from scapy.layers.inet import ICMP
 
@@ -30,7 +30,7 @@ def path_mtu(lab, server, client):
     return int(found.group(1)) if found else None
 
 
-@case("a path MTU message reaches the server of a running download, forged ones do not", labs=("guard", "switch", "preallocate"))
+@case("a path MTU message reaches the server of a running download, forged ones do not", labs=EVERY_LAB)
 def path_mtu_discovery(lab):
     mark = unique("pmtu")
     with RawClient(lab, ip="10.0.0.78", port=62_401, isn=0xFFFF_FF80) as client:

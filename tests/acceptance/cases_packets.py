@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 
-from harness import APP_SERVERS, IMAGE_SERVERS, Failure, case, expect, expect_equal, image, unique, until
+from harness import APP_SERVERS, EVERY_LAB, IMAGE_SERVERS, Failure, case, expect, expect_equal, image, unique, until
 from packets import ACK, PSH, RawClient, Wire, is_tag, response_bytes, tag_kind
 
 BOTH = ("guard", "switch")
@@ -100,7 +100,7 @@ def late_half(lab):
     lab.wait_logged(f"icon.png?{mark}", 2)
 
 
-@case("split heads: cut anywhere, at once or after a pause, as first and as moved request", labs=BOTH)
+@case("split heads: cut anywhere, at once or after a pause, as first and as moved request", labs=EVERY_LAB)
 def split_heads(lab):
     mark = unique("split")
     heads = {}
@@ -193,7 +193,7 @@ def duplicate_moved(lab):
     lab.wait_logged(f"sum.php?{mark}", 1)
 
 
-@case("a client that repeats a request it saw no answer to: the request runs once", labs=BOTH)
+@case("a client that repeats a request it saw no answer to: the request runs once", labs=EVERY_LAB)
 def repeated_request(lab):
     mark = unique("again")
     with RawClient(lab, port=62_150, isn=123_000) as client:

@@ -9,7 +9,7 @@ import time
 
 import lab as dwsr_lab
 from cases_answers import start_nginx, stop_nginx
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, until
+from harness import APP_SERVERS, EVERY_LAB, IMAGE_SERVERS, case, expect, expect_equal, image, until
 from packets import Wire
 
 AWAY = 40
@@ -203,7 +203,7 @@ def stray_segments(lab):
         expect_equal(late, [], f"segments to the old connection after {len(at_restart)} before")
 
 
-@case("a server's nginx restarted: old connections end, new ones work", labs=("guard", "switch"), last=True)
+@case("a server's nginx restarted: old connections end, new ones work", labs=EVERY_LAB, last=True)
 def nginx_restarted(lab):
     with lab.connect(timeout=5) as old:
         server = old.get("/img/who.txt").server

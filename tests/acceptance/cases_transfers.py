@@ -8,7 +8,7 @@ import socket
 import time
 
 from cases_switchback import page, picture, upload
-from harness import APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
+from harness import APP_SERVERS, EVERY_LAB, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
 from packets import ACK, FIN, PSH, RawClient, response_bytes
 
 BOTH = ("guard", "switch")
@@ -27,7 +27,7 @@ def moved(lab, **options):
     return connection
 
 
-@case("20 MB down, and 20 MB up (5 through the web switch), on a connection that has moved and moves after", labs=BOTH)
+@case("20 MB down, and 20 MB up (5 through the web switch), on a connection that has moved and moves after", labs=EVERY_LAB)
 def large(lab):
     # With "requests": "switch" every segment of the upload is a packet-in, and the capture must keep up with them.
     body = random.Random(20).randbytes((20 if lab.mode == "guard" else 5) * MEGABYTE)
@@ -167,7 +167,7 @@ def until_close(lab):
                     connection.at_end()
 
 
-@case("pipelined requests: three in one segment for one pool, alternating pools, and cut in odd places", labs=BOTH)
+@case("pipelined requests: three in one segment for one pool, alternating pools, and cut in odd places", labs=EVERY_LAB)
 def pipelined(lab):
     for plan in ("iii", "ppp", "ipi", "pip", "iipp", "ippi" * 6):
         mark = unique("pipe")
@@ -230,7 +230,7 @@ def slow(lab):
             page(connection)
 
 
-@case("half-close after the request, and a FIN in the request's own segment: the answer comes whole", labs=BOTH)
+@case("half-close after the request, and a FIN in the request's own segment: the answer comes whole", labs=EVERY_LAB)
 def half_close(lab):
     for first in (True, False):
         for path, wanted in (("/img/photo.jpg", image("photo.jpg")), ("/img/who.txt", None)):
@@ -278,7 +278,7 @@ def _with_frame(frame):
     return tcp
 
 
-@case("the client resets in the middle of a download: both servers let go at once, and all is forgotten", labs=BOTH)
+@case("the client resets in the middle of a download: both servers let go at once, and all is forgotten", labs=EVERY_LAB)
 def reset_midway(lab):
     ports = []
     for first in (True, False):
@@ -380,7 +380,7 @@ def real_curl(lab):
     lab.wait_logged(mark, 24)
 
 
-@case("when all clients have gone, web switch, filters and Open vSwitch forget every connection", labs=BOTH)
+@case("when all clients have gone, web switch, filters and Open vSwitch forget every connection", labs=EVERY_LAB)
 def forgotten(lab):
     with moved(lab) as connection:
         picture(connection)

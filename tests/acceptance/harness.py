@@ -83,11 +83,13 @@ class Case:
 
 
 CASES = []
+EVERY_LAB = ("guard", "switch", "preallocate")
 
 
 def case(name, labs=("guard",), last=False):
-    """Marks a case. labs: the labs it runs in, of "guard" and "switch" (the two request modes); last: it disturbs the
-    lab (kills processes, loads it) and runs after the others."""
+    """Marks a case. labs: the labs it runs in: "guard" and "switch" are the two request modes,
+    "preallocate" is the other handshake; last: it disturbs the lab (kills processes, loads it) and runs after the
+    others."""
 
     def mark(function):
         if any(known.name == name for known in CASES):

@@ -1420,6 +1420,8 @@ public final class FilterCore implements PacketCore {
         }
         if (c.state == State.GUESSED && !c.synAcked) {
             if (nowNs - c.rebuildSinceNs >= SYN_ACK_LIMIT_NS) {
+                // It may have taken the SYN, and not know yet how to reach the client.
+                endKernel(known, c);
                 refuseGuess(known, c);
                 return false;
             }

@@ -290,7 +290,7 @@ class FilterCorePreallocateTest {
         void shouldTellTheWebSwitchWhenTheServerDoesNotAnswer() {
             f.in(guess());
             assertThat(f.after(299)).isEmpty();
-            assertThat(f.after(1)).containsExactly(refusedLater());
+            assertThat(f.after(1)).containsExactly(Packet.toKernel(f.c(1), 0, RST, ""), refusedLater());
             // What comes too late is reset.
             assertThat(f.in(synAck()))
                     .containsExactly(Packet.toKernel(f.c(1), 0, RST, "").window(0));
