@@ -9,7 +9,7 @@ import struct
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 MSS_CLASSES = (536, 1220, 1300, 1360, 1400, 1440, 1460, 8960)
-TAG_KINDS = ("fresh", "moved", "held", "silence", "refused", "confirm")
+TAG_KINDS = ("fresh", "moved", "held", "silence", "refused", "confirm", "broken", "guess")
 NO_SCALE = 15
 
 HELLO, ECHO_REQUEST, ECHO_REPLY, PACKET_IN, FLOW_REMOVED, PACKET_OUT, FLOW_MOD = 0, 2, 3, 10, 11, 13, 14

@@ -374,7 +374,7 @@ def server_id(number):
     return "9C" + digits[number]
 
 
-def default_document(servers, requests):
+def default_document(servers, requests, handshake):
     """The lab's configuration: the first half of the servers serve images, the others the application."""
     half = (servers + 1) // 2
     names = [f"s{number}" for number in range(1, servers + 1)]
@@ -384,7 +384,7 @@ def default_document(servers, requests):
         "services": [
             {
                 "port": 80,
-                "handshake": "proxy",
+                "handshake": handshake,
                 "requests": requests,
                 "contentTypes": [
                     {
@@ -409,12 +409,14 @@ def default_document(servers, requests):
 def make_document(options, hosts):
     """The configuration with this lab's MACs and attachments filled in."""
     if options["document"] is None:
-        document = default_document(options["servers"], options["requests"] or "guard")
+        document = default_document(options["servers"], options["requests"] or "guard", options["handshake"] or "proxy")
     else:
         document = options["document"]
-        if options["requests"]:
+        for field in ("requests", "handshake"):
             for service in document.get("services", []):
-                service["requests"] = options["requests"]
+                service[field] = options[field] or service.get(field)
+                if service[field] is None:
+                    del service[field]
     for server in document.get("servers", []):
         host = hosts.get(server.get("name"))
         if host is None or host["kind"] != "server":
@@ -812,6 +814,7 @@ def read_options(arguments):
         "controller": arguments.controller,
         "requests": arguments.requests,
         "web_servers": arguments.web_servers,
+        "handshake": arguments.handshake,
         "openflow": arguments.openflow,
         "control": arguments.control,
         "metrics": arguments.metrics,
@@ -926,6 +929,8 @@ def parser():
     up.add_argument("--web-servers", choices=webserver.KINDS, default="nginx",
                     help="what serves, before PHP: nginx or apache (default: nginx)")  # fmt: skip
     up.add_argument("--requests", choices=("guard", "switch"), help="who reads later requests (default: guard)")
+    up.add_argument("--handshake", choices=("proxy", "preallocate"),
+                    help="who answers a SYN: the web switch, or a guessed server (default: proxy)")  # fmt: skip
     up.add_argument("--openflow", default="127.0.0.1:6653", metavar="HOST:PORT")
     up.add_argument("--control", default="127.0.0.1:8780", metavar="HOST:PORT")
     up.add_argument("--metrics", default="127.0.0.1:8790", metavar="HOST:PORT")

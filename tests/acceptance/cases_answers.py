@@ -4,7 +4,7 @@ import itertools
 import time
 
 import webserver
-from harness import APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, until
+from harness import ALL, APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, until
 from packets import RST, TCP, Wire
 
 _RUNS = itertools.count(1)
@@ -266,7 +266,7 @@ def expect_refusal_for_lack(lab, connection, path):
 
 
 @case("the web server of one host gone: the other takes its requests; of both: 503; back again: as before",
-      labs=EVERY, last=True)  # fmt: skip
+      labs=ALL, last=True)  # fmt: skip
 def servers_gone(lab):
     with lab.connect() as kept, lab.connect() as lost:
         first = kept.get("/img/who.txt")

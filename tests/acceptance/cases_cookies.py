@@ -6,7 +6,7 @@ import re
 import urllib.parse
 
 from cases_switchback import page, picture
-from harness import APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, unique
+from harness import ALL, APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, unique
 
 # docs/wire-format.md: DR, content type, server id, then the name's own tail.
 IDS = {"s1": "9C1", "s2": "9C2", "s3": "9C3", "s4": "9C4"}
@@ -28,7 +28,7 @@ def visit(connection, *cookies, path="/index.php", mark=""):
     return response, response.json(), cookie
 
 
-@case("the browser has a DR cookie, the server has PHPSESSID, and the visits rise over new connections", labs=EVERY)
+@case("the browser has a DR cookie, the server has PHPSESSID, and the visits rise over new connections", labs=ALL)
 def both_names(lab):
     mark = unique("names")
     jar = None
@@ -59,7 +59,7 @@ def cookie_value(jar):
     return jar.split("=", 1)[1]
 
 
-@case("two pools that both set PHPSESSID share one cookie jar", labs=EVERY)
+@case("two pools that both set PHPSESSID share one cookie jar", labs=ALL)
 def one_jar(lab):
     mark = unique("jar")
     jar = lab.lab.path(f"jar-{mark}txt")
@@ -113,7 +113,7 @@ def forged(lab):
         expect_equal((response.server, told["visits"]), ("s4", 1), "server and visits")
 
 
-@case("a session cookie moves a connection to its server, and back", labs=EVERY)
+@case("a session cookie moves a connection to its server, and back", labs=ALL)
 def cookie_moves(lab):
     sessions = {}
     for _ in range(4):

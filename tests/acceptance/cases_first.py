@@ -1,13 +1,13 @@
 """The main job: requests of one connection go to different pools, connections to different servers."""
 
-from harness import APP_SERVERS, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, until
+from harness import ALL, APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, until
 
 
 def ours(lab, source):
     return [entry for _, entry in lab.logged("alternate=") if entry["client"].endswith(source)]
 
 
-@case("40 requests alternate between two pools on one connection", labs=EVERY)
+@case("40 requests alternate between two pools on one connection", labs=ALL)
 def alternate(lab):
     with lab.connect() as connection:
         for number in range(20):
@@ -41,7 +41,7 @@ def few_packet_ins(lab):
     expect(sorted(counts)[2] <= 5, f"packet-ins from the first request on: {counts}")
 
 
-@case("20 new connections use both servers of a pool", labs=EVERY)
+@case("20 new connections use both servers of a pool", labs=ALL)
 def spread(lab):
     used = set()
     for _ in range(20):

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 
-from harness import APP_SERVERS, BOTH, IMAGE_SERVERS, case, expect, expect_equal, hold_for, image, until
+from harness import APP_SERVERS, BOTH, EVERY_LAB, IMAGE_SERVERS, case, expect, expect_equal, hold_for, image, until
 from packets import ACK, ARP, FIN, IP, PSH, RST, SYN, TCP, Ether, RawClient, Wire, response_bytes
 from scapy.layers.inet import ICMP, fragment
 from scapy.packet import Raw
@@ -402,7 +402,7 @@ def next_echo_reply(client):
     return None
 
 
-@case("blind RST, FIN, SYN and data with wrong numbers change nothing on a live connection", labs=BOTH)
+@case("blind RST, FIN, SYN and data with wrong numbers change nothing on a live connection", labs=EVERY_LAB)
 def blind(lab):
     word = mark("blind")
     with raw(lab) as client:

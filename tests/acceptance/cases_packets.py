@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 
-from harness import APP_SERVERS, EVERY, IMAGE_SERVERS, Failure, case, expect, expect_equal, image, unique, until
+from harness import ALL, APP_SERVERS, EVERY, IMAGE_SERVERS, Failure, case, expect, expect_equal, image, unique, until
 from packets import ACK, PSH, RawClient, Wire, is_tag, response_bytes, tag_kind
 
 
@@ -99,7 +99,7 @@ def late_half(lab):
     lab.wait_logged(f"icon.png?{mark}", 2)
 
 
-@case("split heads: cut anywhere, at once or after a pause, as first and as moved request", labs=EVERY)
+@case("split heads: cut anywhere, at once or after a pause, as first and as moved request", labs=ALL)
 def split_heads(lab):
     mark = unique("split")
     heads = {}
@@ -192,7 +192,7 @@ def duplicate_moved(lab):
     lab.wait_logged(f"sum.php?{mark}", 1)
 
 
-@case("a client that repeats a request it saw no answer to: the request runs once", labs=EVERY)
+@case("a client that repeats a request it saw no answer to: the request runs once", labs=ALL)
 def repeated_request(lab):
     mark = unique("again")
     with RawClient(lab, port=62_150, isn=123_000) as client:

@@ -9,7 +9,7 @@ import time
 
 import lab as dwsr_lab
 from cases_answers import start_web_server, stop_web_server
-from harness import APP_SERVERS, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, until
+from harness import ALL, APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, until
 from packets import Wire
 
 AWAY = 40
@@ -203,7 +203,7 @@ def stray_segments(lab):
         expect_equal(late, [], f"segments to the old connection after {len(at_restart)} before")
 
 
-@case("a web server restarted: old connections end, new ones work", labs=EVERY, last=True)
+@case("a web server restarted: old connections end, new ones work", labs=ALL, last=True)
 def web_server_restarted(lab):
     with lab.connect(timeout=5) as old:
         server = old.get("/img/who.txt").server

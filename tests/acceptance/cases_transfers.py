@@ -9,7 +9,7 @@ import statistics
 import time
 
 from cases_switchback import page, picture, upload
-from harness import APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
+from harness import ALL, APP_SERVERS, BOTH, EVERY, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
 from packets import ACK, FIN, PSH, RawClient, response_bytes
 
 MEGABYTE = 1 << 20
@@ -27,7 +27,7 @@ def moved(lab, **options):
     return connection
 
 
-@case("20 MB down, and 20 MB up (5 through the web switch), on a connection that has moved and moves after", labs=EVERY)
+@case("20 MB down, and 20 MB up (5 through the web switch), on a connection that has moved and moves after", labs=ALL)
 def large(lab):
     # With "requests": "switch" every segment of the upload is a packet-in, and the capture must keep up with them.
     body = random.Random(20).randbytes((20 if lab.mode == "guard" else 5) * MEGABYTE)
@@ -167,7 +167,7 @@ def until_close(lab):
                     connection.at_end()
 
 
-@case("pipelined requests: three in one segment for one pool, alternating pools, and cut in odd places", labs=EVERY)
+@case("pipelined requests: three in one segment for one pool, alternating pools, and cut in odd places", labs=ALL)
 def pipelined(lab):
     for plan in ("iii", "ppp", "ipi", "pip", "iipp", "ippi" * 6):
         mark = unique("pipe")
@@ -256,7 +256,7 @@ def slow(lab):
             page(connection)
 
 
-@case("half-close after the request, and a FIN in the request's own segment: the answer comes whole", labs=EVERY)
+@case("half-close after the request, and a FIN in the request's own segment: the answer comes whole", labs=ALL)
 def half_close(lab):
     for first in (True, False):
         for path, wanted in (("/img/photo.jpg", image("photo.jpg")), ("/img/who.txt", None)):
@@ -304,7 +304,7 @@ def _with_frame(frame):
     return tcp
 
 
-@case("the client resets in the middle of a download: both servers let go at once, and all is forgotten", labs=EVERY)
+@case("the client resets in the middle of a download: both servers let go at once, and all is forgotten", labs=ALL)
 def reset_midway(lab):
     ports = []
     for first in (True, False):
@@ -406,7 +406,7 @@ def real_curl(lab):
     lab.wait_logged(mark, 24)
 
 
-@case("when all clients have gone, web switch, filters and Open vSwitch forget every connection", labs=EVERY)
+@case("when all clients have gone, web switch, filters and Open vSwitch forget every connection", labs=ALL)
 def forgotten(lab):
     with moved(lab) as connection:
         picture(connection)

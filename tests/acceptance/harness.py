@@ -86,9 +86,11 @@ class Case:
 
 CASES = []
 
-# The labs a case runs in: the two request modes with nginx; those and Apache.
+# The labs a case runs in: the two request modes with nginx; those and Apache; those and pre-allocation; all.
 BOTH = ("guard", "switch")
 EVERY = (*BOTH, "apache")
+EVERY_LAB = (*BOTH, "preallocate")
+ALL = (*EVERY, "preallocate")
 
 
 def case(name, labs=("guard",), last=False):

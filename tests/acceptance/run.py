@@ -25,6 +25,7 @@ LABS = {
     "switch": ("s", ["--requests", "switch"]),
     "apache": ("a", ["--requests", "guard", "--web-servers", "apache"]),
     "far": ("f", ["--requests", "guard", "--client-delay-ms", str(FAR_MS)]),
+    "preallocate": ("p", ["--requests", "guard", "--handshake", "preallocate"]),
 }
 
 

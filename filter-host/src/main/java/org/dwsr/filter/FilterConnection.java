@@ -21,6 +21,8 @@ final class FilterConnection {
 
     /** Where a connection stands with its server. */
     enum State {
+        /** The server's TCP answers the client's own SYN; the client has not completed the handshake. */
+        GUESSED,
         /** The handshake is being replayed. */
         REBUILDING,
         /** Client and server talk, masqueraded. */
@@ -48,6 +50,11 @@ final class FilterConnection {
 
     /** The first byte of the request that set the offsets last. */
     int requestSeq;
+
+    /** Whether the numbers are still those of the client's own handshake with this server. */
+    boolean guessed;
+    /** Whether the guessed server has answered the SYN. */
+    boolean synAcked;
 
     boolean freshKnown;
     int freshSeq;
@@ -130,6 +137,11 @@ final class FilterConnection {
         this.key = key;
     }
 
+    /** Whether this server was guessed and has got no request yet. */
+    boolean unused() {
+        return guessed && accepted == requestSeq;
+    }
+
     void pushOutstanding(int contentType, boolean head, boolean connect) {
         int at = (firstOutstanding + outstanding) % MAX_OUTSTANDING;
         outstandingTypes[at] = contentType;
@@ -198,7 +210,7 @@ final class FilterConnection {
      * must not widen the range in which an RST is believed.
      */
     boolean isWithinWindow(int seq) {
-        if (state == State.REBUILDING) {
+        if (state == State.REBUILDING || state == State.GUESSED) {
             return TcpSeq.distance(requestSeq, seq) <= HANDSHAKE_SLACK;
         }
         int scale = MigrationTag.serverScale(tag);
@@ -209,6 +221,11 @@ final class FilterConnection {
     /** Whether a client that sends this sequence number can be the one we know, or a packet of its recent past. */
     boolean isPlausible(int seq) {
         return isWithinWindow(seq) && TcpSeq.distance(kernelAck - inOffset, seq) >= -RECENT;
+    }
+
+    /** Whether a byte of the server's, in the client's numbers, was sent and is not acknowledged. */
+    boolean isOnItsWay(int seq) {
+        return TcpSeq.isAtOrAfter(seq, clientAck) && TcpSeq.isBefore(seq, kernelNext - ackOffset);
     }
 
     /** Whether the request read last has a chunked body that is broken. */

@@ -11,6 +11,7 @@ import org.dwsr.filter.FilterConnection.State;
 import org.dwsr.http.RequestHead;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
+import org.dwsr.packet.IcmpError;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.TcpFlags;
 import org.dwsr.packet.TcpOptions;
@@ -31,8 +32,11 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  *            | tagged request               | client segment          | RST tagged silence | server's segment
  *  ----------+------------------------------+-------------------------+--------------------+-----------------
- *  unknown   | REBUILDING                   | payload: wait 5 ms,     | -                  | drop, reset it
+ *  unknown   | REBUILDING; SYN: GUESSED     | payload: wait 5 ms,     | -                  | drop, reset it
  *            |                              | bounce; else drop       |                    |
+ *  GUESSED   | REBUILDING; SYN: pass        | right ack: ACTIVE; same | end                | SYN-ACK: pass
+ *            |                              | SYN: pass; RST: pass,   |                    | RST, none in 300 ms:
+ *            |                              | end; payload: bounce    |                    | bounce as refused
  *  REBUILDING| new fresh: anew; else gather | gather; RST: ENDED      | end                | SYN-ACK: ACTIVE
  *            |                              |                         |                    | RST: bounce as refused
  *            |                              |                         |                    | else: clear old socket
@@ -53,6 +57,13 @@ public final class FilterCore implements PacketCore {
     private static final long NANOS_PER_MS = 1_000_000L;
     private static final long SYN_RETRY_NS = 200 * NANOS_PER_MS;
     private static final long REBUILD_LIMIT_NS = 1_000 * NANOS_PER_MS;
+    /** A client repeats its SYN after a second; before that another server should have answered. */
+    private static final long SYN_ACK_LIMIT_NS = 300 * NANOS_PER_MS;
+    /** Longer than the web switch waits for a guess to be proved. */
+    private static final long GUESS_LIMIT_NS = 15_000 * NANOS_PER_MS;
+    /** In place of a content type while no request has been read; no configured one has this number. */
+    private static final int NO_CONTENT_TYPE = 0xffff;
+
     private static final long SILENT_NS = 15_000 * NANOS_PER_MS;
     private static final long BOUNCED_LIMIT_NS = 120_000 * NANOS_PER_MS;
     private static final long LINGER_NS = 2_000 * NANOS_PER_MS;
@@ -83,12 +94,15 @@ public final class FilterCore implements PacketCore {
     private final ArrayDeque<ReassemblyBuffer> freeBuffers = new ArrayDeque<>();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final TcpOptions options = new TcpOptions();
+    private final IcmpError icmpError = new IcmpError();
     private final RequestGuard guard = new RequestGuard(counters);
     private final ResponseReader responses = new ResponseReader(counters);
     private final EarlySegments.Receiver bounceEarly = this::bounceEarly;
     /** Whether the client segment at hand tells the server's TCP more than its payload: an acknowledgment, a window. */
     private boolean clientNews;
 
+    private long[] provedKeys = new long[64];
+    private int proved;
     private long[] endedKeys = new long[64];
     private int[] endedSeqs = new int[64];
     private int ended;
@@ -119,6 +133,9 @@ public final class FilterCore implements PacketCore {
             // Its numbers cannot be masqueraded, so the server must not see it.
             return drop(FilterCounter.DROPPED_FRAGMENT);
         }
+        if (kind == FrameFlyweight.Kind.IPV4 && known != null && icmpError.wrap(frame)) {
+            return onIcmpError(known);
+        }
         if (kind != FrameFlyweight.Kind.TCP) {
             return FORWARD;
         }
@@ -138,7 +155,8 @@ public final class FilterCore implements PacketCore {
             return onTagged(known, classifier, key, c, nowNs);
         }
         if (frame.hasFlag(TcpFlags.SYN)) {
-            return bounceSyn(known, c);
+            boolean again = c != null && c.state == State.GUESSED && c.requestSeq == frame.seq() + 1;
+            return again ? passSyn() : bounceSyn(known, c);
         }
         if (c == null || isOfBouncedSyn(c)) {
             return onUnknown(known, key, c, nowNs);
@@ -155,6 +173,24 @@ public final class FilterCore implements PacketCore {
         if (source != known.config.vmac()) {
             c.clientMac = source;
         }
+    }
+
+    /**
+     * A router's message about a segment of the server's (RFC 1191): in the server's own numbers it goes on, if the
+     * quoted byte is on its way to the client (RFC 5927 section 4.1); anybody can send one about any other.
+     */
+    private int onIcmpError(FilterSettings known) {
+        if (icmpError.quotedSource() != known.config.vip() || known.classifier(icmpError.quotedSourcePort()) == null) {
+            return FORWARD;
+        }
+        FilterConnection c = connections.get(ConnectionKey.of(
+                icmpError.quotedDestination(), icmpError.quotedDestinationPort(), icmpError.quotedSourcePort()));
+        if (c == null || c.state != State.ACTIVE || !c.isOnItsWay(icmpError.quotedSeq())) {
+            return drop(FilterCounter.DROPPED_ICMP_ERROR);
+        }
+        icmpError.moveQuoted(c.ackOffset, c.inOffset);
+        counters.increment(FilterCounter.ICMP_ERRORS_PASSED);
+        return FORWARD;
     }
 
     private int drop(FilterCounter reason) {
@@ -227,6 +263,10 @@ public final class FilterCore implements PacketCore {
                     releaseHeld(c);
                 }
                 return DROP;
+            case MigrationTag.GUESS:
+                return frame.hasFlag(TcpFlags.SYN)
+                        ? onGuess(known, key, c, tag, nowNs)
+                        : drop(FilterCounter.DROPPED_FORGED_TAG);
             case MigrationTag.FRESH:
             case MigrationTag.MOVED:
             case MigrationTag.HELD:
@@ -236,6 +276,147 @@ public final class FilterCore implements PacketCore {
             default:
                 return drop(FilterCounter.DROPPED_FORGED_TAG);
         }
+    }
+
+    // ---- a guessed server's own handshake ------------------------------------------------------------------------
+
+    /** Paper figures 3 and 4: the server's own TCP answers the client's own SYN. */
+    private int onGuess(FilterSettings known, long key, @Nullable FilterConnection c, long tag, long nowNs) {
+        if (c != null && c.requestSeq == frame.seq() + 1 && (c.state == State.GUESSED || c.guessed)) {
+            return c.state == State.GUESSED ? passSyn() : drop(FilterCounter.DROPPED_STALE_TAG);
+        }
+        boolean busy =
+                c != null && (c.state == State.ACTIVE || c.state == State.BOUNCED || c.state == State.REBUILDING);
+        if (busy || connections.size() >= MAX_CONNECTIONS) {
+            // Only a request that proves its handshake may end what there is.
+            counters.increment(FilterCounter.GUESSES_REFUSED);
+            frame.ethDestination(known.config.vmac());
+            frame.ethSource(MigrationTag.with(tag, 0, MigrationTag.REFUSED));
+            return RETURN;
+        }
+        if (c != null) {
+            if (c.state != State.ENDED) {
+                endKernel(known, c);
+            }
+            forget(c);
+        }
+        counters.increment(FilterCounter.GUESSES_TAKEN);
+        FilterConnection created = new FilterConnection(key);
+        created.state = State.GUESSED;
+        created.guessed = true;
+        created.tag = MigrationTag.with(tag, NO_CONTENT_TYPE, MigrationTag.FRESH);
+        created.requestSeq = frame.seq() + 1;
+        created.accepted = created.requestSeq;
+        created.clientNext = created.requestSeq;
+        created.kernelAck = created.requestSeq;
+        created.clientWindow = frame.window();
+        created.freshKnown = true;
+        created.freshSeq = created.requestSeq;
+        created.rebuildSinceNs = nowNs;
+        created.seenNs = nowNs;
+        connections.put(key, created);
+        arm(created);
+        return passSyn();
+    }
+
+    private int passSyn() {
+        GuessedSyn.clean(frame);
+        return FORWARD;
+    }
+
+    private int onGuessedHostFrame(FilterSettings known, FilterConnection c) {
+        boolean ours = frame.ack() == c.requestSeq;
+        if (frame.hasFlag(TcpFlags.SYN)) {
+            return ours ? onGuessedSynAck(c) : DROP;
+        }
+        if (frame.hasFlag(TcpFlags.RST)) {
+            if (c.synAcked) {
+                // Whether there is a client to be spared is not proved yet.
+                c.kernelGone = true;
+            } else if (ours) {
+                refuseGuess(known, c);
+            }
+        } else if (!c.synAcked) {
+            // An old socket or TIME_WAIT. The web switch's own handshake comes with a rebuild, which clears it.
+            counters.increment(FilterCounter.OLD_SOCKETS_CLEARED);
+            sender.control(known, c, frame.ack(), 0, TcpFlags.RST);
+            refuseGuess(known, c);
+        }
+        return DROP;
+    }
+
+    /** Straight to the client, with the server's own number and options; the tag says them to whoever is next. */
+    private int onGuessedSynAck(FilterConnection c) {
+        options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
+        c.synAcked = true;
+        c.kernelScale = options.windowScale();
+        c.tag = MigrationTag.with(
+                MigrationTag.of(
+                        MigrationTag.mssClass(c.tag),
+                        MigrationTag.clientScale(c.tag),
+                        options.windowScale(),
+                        MigrationTag.sack(c.tag) && options.sackPermitted()),
+                NO_CONTENT_TYPE,
+                MigrationTag.FRESH);
+        c.clientMac = frame.ethDestination();
+        c.kernelNext = frame.seq() + 1;
+        c.clientAck = c.kernelNext;
+        c.responseNext = c.kernelNext;
+        c.kernelWindow = promisedWindowOfSyn(c, frame.window());
+        return FORWARD;
+    }
+
+    /** Only who has seen the server's SYN-ACK acknowledges it; whatever else comes is not for the server's TCP. */
+    private int onGuessedSegment(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
+        int from = TcpSeq.distance(c.requestSeq, frame.seq());
+        if (frame.hasFlag(TcpFlags.RST)) {
+            if (from != 0) {
+                return drop(FilterCounter.DROPPED_UNPROVED);
+            }
+            forget(c);
+            return FORWARD;
+        }
+        boolean proves = c.synAcked && frame.hasFlag(TcpFlags.ACK) && frame.ack() == c.kernelNext && from >= 0;
+        if (proves && c.isWithinWindow(frame.seq() + frame.seqLength())) {
+            c.state = State.ACTIVE;
+            noteProved(c);
+            if (c.kernelGone) {
+                loseUnused(c, nowNs);
+                return onSegmentAfterBounce(known, c, nowNs);
+            }
+            return onActiveSegment(known, classifier, c, nowNs);
+        }
+        counters.increment(FilterCounter.DROPPED_UNPROVED);
+        if (frame.payloadLength() == 0) {
+            return DROP;
+        }
+        // It may prove a handshake with the web switch, which had answered the same SYN before.
+        frame.ethDestination(known.config.vmac());
+        return RETURN;
+    }
+
+    private void noteProved(FilterConnection c) {
+        if (proved == MAX_UNREPORTED) {
+            return;
+        }
+        if (proved == provedKeys.length) {
+            provedKeys = Arrays.copyOf(provedKeys, proved * 2);
+        }
+        provedKeys[proved++] = c.key;
+    }
+
+    /** The guessed server does not answer: the web switch does. */
+    private void refuseGuess(FilterSettings known, FilterConnection c) {
+        counters.increment(FilterCounter.GUESSES_REFUSED);
+        sender.refusedSyn(known, c);
+        forget(c);
+    }
+
+    /** The server has given the connection up before it got a request: the client need not notice, others can serve it. */
+    private void loseUnused(FilterConnection c, long nowNs) {
+        counters.increment(FilterCounter.GUESSES_REFUSED);
+        c.kernelGone = true;
+        bouncedFrom(c, nowNs);
     }
 
     private int onTaggedRequest(
@@ -255,7 +436,7 @@ public final class FilterCore implements PacketCore {
             return rebuild(known, created, tag, nowNs);
         }
         boolean duplicate = c.freshKnown && c.freshSeq == frame.seq();
-        if (kind == MigrationTag.FRESH && !duplicate || isOfOtherConnection(c)) {
+        if (kind == MigrationTag.FRESH && !duplicate || c.state == State.GUESSED || isOfOtherConnection(c)) {
             return replace(known, c, tag, nowNs);
         }
         if (c.state == State.REBUILDING || c.state == State.ACTIVE) {
@@ -298,7 +479,9 @@ public final class FilterCore implements PacketCore {
     /** A new connection on the ports of an old one, or an old one whose TCP cannot be used again. */
     private int replace(FilterSettings known, FilterConnection c, long tag, long nowNs) {
         boolean kernelLives = c.state != State.ENDED && c.state != State.REBUILDING && !c.kernelGone;
-        if (kernelLives) {
+        if (c.state == State.GUESSED) {
+            endKernel(known, c);
+        } else if (kernelLives) {
             sender.control(known, c, c.kernelAck, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
         }
         releaseHeld(c);
@@ -341,6 +524,7 @@ public final class FilterCore implements PacketCore {
 
     private void takeTag(FilterConnection c, long tag) {
         c.tag = tag;
+        c.guessed = false;
         c.requestSeq = frame.seq();
         c.accepted = frame.seq();
         c.acceptedMore = 0;
@@ -405,6 +589,13 @@ public final class FilterCore implements PacketCore {
     /** Paper section III-A: the first silence begins the silent mode, the second ends the connection at once. */
     private int onSilence(FilterSettings known, FilterConnection c, long nowNs) {
         counters.increment(FilterCounter.SILENCES);
+        if (c.unused() && (c.state == State.ACTIVE || c.state == State.BOUNCED)) {
+            // Guessed wrong (paper figure 4): nothing to switch back to.
+            early.release(c.key, bounceEarly);
+            endKernel(known, c);
+            becomeSilent(c, nowNs);
+            return DROP;
+        }
         switch (c.state) {
             case ACTIVE:
                 quiet(known, c);
@@ -420,6 +611,7 @@ public final class FilterCore implements PacketCore {
                 endKernel(known, c);
                 forget(c);
                 break;
+            case GUESSED:
             case REBUILDING:
                 endKernel(known, c);
                 forget(c);
@@ -450,7 +642,7 @@ public final class FilterCore implements PacketCore {
     private void endKernel(FilterSettings known, FilterConnection c) {
         if (!c.kernelGone) {
             c.kernelGone = true;
-            if (c.state == State.REBUILDING) {
+            if (c.state == State.REBUILDING || c.state == State.GUESSED) {
                 // Without ACK: we know no number to acknowledge, and a half-open socket ignores a reset with a wrong
                 // one.
                 sender.control(known, c, c.requestSeq, 0, TcpFlags.RST);
@@ -465,6 +657,8 @@ public final class FilterCore implements PacketCore {
     private int onClientSegment(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
         c.seenNs = nowNs;
         switch (c.state) {
+            case GUESSED:
+                return onGuessedSegment(known, classifier, c, nowNs);
             case REBUILDING:
                 return onSegmentWhileRebuilding(known, c, nowNs);
             case ACTIVE:
@@ -560,8 +754,26 @@ public final class FilterCore implements PacketCore {
     private int bounceFrame(FilterSettings known, FilterConnection c) {
         counters.increment(FilterCounter.SEGMENTS_BOUNCED);
         frame.ethDestination(known.config.vmac());
-        frame.ethSource(SegmentSender.tag(c, c.inBrokenBody() ? MigrationTag.BROKEN : MigrationTag.MOVED));
+        frame.ethSource(SegmentSender.tag(c, c.inBrokenBody() ? MigrationTag.BROKEN : movedKind(c)));
         return RETURN;
+    }
+
+    private static int movedKind(FilterConnection c) {
+        return c.unused() ? MigrationTag.GUESS : MigrationTag.MOVED;
+    }
+
+    private void bouncedFrom(FilterConnection c, long nowNs) {
+        c.state = State.BOUNCED;
+        c.silentUntilNs = nowNs + BOUNCED_LIMIT_NS;
+    }
+
+    private void bounceRequest(FilterSettings known, FilterConnection c, long nowNs) {
+        counters.increment(FilterCounter.REQUESTS_BOUNCED);
+        if (c.unused()) {
+            counters.increment(FilterCounter.GUESSES_WRONG);
+        }
+        bouncedFrom(c, nowNs);
+        quiet(known, c);
     }
 
     private int onActiveSegment(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
@@ -572,6 +784,9 @@ public final class FilterCore implements PacketCore {
             // A new connection's handshake on the same ports: a server whose TCP has given up would answer with just
             // the RST that ends it.
             return drop(FilterCounter.DROPPED_STALE_SEGMENT);
+        }
+        if (frame.hasFlag(TcpFlags.URG) && !c.pinned) {
+            clearUrgent();
         }
         noteClient(c);
         int seq = frame.seq();
@@ -622,6 +837,15 @@ public final class FilterCore implements PacketCore {
         return FORWARD;
     }
 
+    /**
+     * Takes the urgent pointer away: a TCP may give the urgent byte out of its line, so that the server would read
+     * another request than the guard has read. In line it is what RFC 6093 section 5 recommends, and held bytes are.
+     */
+    private void clearUrgent() {
+        counters.increment(FilterCounter.URGENT_CLEARED);
+        frame.clearUrgent();
+    }
+
     /** The common case: a segment in which the next request or chunk starts, and nothing is held. */
     private int guardWholeFrame(
             FilterSettings known, RequestClassifier classifier, FilterConnection c, int end, boolean fin, long nowNs) {
@@ -634,10 +858,7 @@ public final class FilterCore implements PacketCore {
         boolean whole = c.accepted == frame.seq();
         boolean current = frame.ack() == c.clientAck;
         if (stop == RequestGuard.Stop.ELSEWHERE && whole && current && c.movable()) {
-            counters.increment(FilterCounter.REQUESTS_BOUNCED);
-            c.state = State.BOUNCED;
-            c.silentUntilNs = nowNs + BOUNCED_LIMIT_NS;
-            quiet(known, c);
+            bounceRequest(known, c, nowNs);
             return bounceFrame(known, c);
         }
         int passed = TcpSeq.distance(frame.seq(), c.accepted);
@@ -774,17 +995,14 @@ public final class FilterCore implements PacketCore {
         if (!c.movable() && !(broken && c.unanswered())) {
             return;
         }
-        counters.increment(FilterCounter.REQUESTS_BOUNCED);
-        c.state = State.BOUNCED;
-        c.silentUntilNs = nowNs + BOUNCED_LIMIT_NS;
-        quiet(known, c);
+        bounceRequest(known, c, nowNs);
         if (broken) {
             // The server waits for the rest of this body and will never answer: the web switch does.
             bounceHeld(known, c, held, MigrationTag.BROKEN);
             releaseHeld(c);
             return;
         }
-        bounceHeld(known, c, held, c.heldAcknowledged ? MigrationTag.HELD : MigrationTag.MOVED);
+        bounceHeld(known, c, held, c.heldAcknowledged ? MigrationTag.HELD : movedKind(c));
         if (c.heldAcknowledged) {
             c.awaitsConfirm = true;
             c.resends = 0;
@@ -847,6 +1065,8 @@ public final class FilterCore implements PacketCore {
         }
         c.seenNs = nowNs;
         switch (c.state) {
+            case GUESSED:
+                return onGuessedHostFrame(known, c);
             case REBUILDING:
                 return onHandshakeFrame(known, classifier, c, nowNs);
             case ACTIVE:
@@ -929,6 +1149,11 @@ public final class FilterCore implements PacketCore {
 
     private int onResponse(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
         if (frame.hasFlag(TcpFlags.SYN)) {
+            // The server's TCP has not got the client's acknowledgment, which only the client can repeat.
+            return c.guessed ? FORWARD : DROP;
+        }
+        if (frame.hasFlag(TcpFlags.RST) && c.unused() && !c.clientFin && !c.serverFin) {
+            loseUnused(c, nowNs);
             return DROP;
         }
         noteKernel(c);
@@ -1201,6 +1426,15 @@ public final class FilterCore implements PacketCore {
         if (c.state == State.REBUILDING) {
             return rebuildTimer(known, c, nowNs);
         }
+        if (c.state == State.GUESSED && !c.synAcked) {
+            if (nowNs - c.rebuildSinceNs >= SYN_ACK_LIMIT_NS) {
+                // It may have taken the SYN, and not know yet how to reach the client.
+                endKernel(known, c);
+                refuseGuess(known, c);
+                return false;
+            }
+            return true;
+        }
         if (c.state == State.ACTIVE && c.held != null) {
             partialHeadTimer(known, c, nowNs);
             return c.held != null;
@@ -1270,6 +1504,11 @@ public final class FilterCore implements PacketCore {
                 counters.increment(FilterCounter.SILENT_ENDED_BY_TIME);
                 endKernel(known, c);
                 forget(c);
+            } else if (c.state == State.GUESSED && nowNs - c.rebuildSinceNs >= GUESS_LIMIT_NS) {
+                counters.increment(FilterCounter.GUESSES_EXPIRED);
+                endKernel(known, c);
+                reportEnded(c);
+                forget(c);
             } else if (c.state == State.ENDED && over) {
                 forget(c);
             } else if (c.state == State.BOUNCED && over || nowNs - c.seenNs >= idleLimitNs(c)) {
@@ -1301,14 +1540,34 @@ public final class FilterCore implements PacketCore {
             sink.ended(endedKeys[i], endedSeqs[i]);
         }
         ended = 0;
+        for (int i = 0; i < proved && !full; i++) {
+            FilterConnection c = connections.get(provedKeys[i]);
+            if (c != null && (c.state == State.ACTIVE || c.state == State.BOUNCED)) {
+                sink.live(c.key, c.tag, c.clientMac);
+            }
+        }
+        proved = 0;
         if (!full) {
             return;
         }
         for (int i = connections.capacity() - 1; i >= 0; i--) {
             FilterConnection c = connections.slot(i);
-            if (c != null && (c.state == State.ACTIVE || c.state == State.BOUNCED || c.state == State.REBUILDING)) {
+            if (c != null && isLive(c)) {
                 sink.live(c.key, c.tag, c.clientMac);
             }
+        }
+    }
+
+    private static boolean isLive(FilterConnection c) {
+        switch (c.state) {
+            case GUESSED:
+                return c.synAcked;
+            case ACTIVE:
+            case BOUNCED:
+            case REBUILDING:
+                return true;
+            default:
+                return false;
         }
     }
 

@@ -4,6 +4,16 @@ import java.util.Locale;
 
 /** What a host filter counts; nothing it drops goes uncounted. */
 public enum FilterCounter {
+    /** SYNs of clients that went to the server's TCP, because the web switch guessed this server. */
+    GUESSES_TAKEN,
+    /** Guesses whose first request was this server's. */
+    GUESSES_RIGHT,
+    /** Guesses whose first request went back to the web switch. */
+    GUESSES_WRONG,
+    /** Guesses that the server's TCP did not take, or did not keep until the first request. */
+    GUESSES_REFUSED,
+    /** Guesses whose client did not complete the handshake. */
+    GUESSES_EXPIRED,
     REBUILDS_STARTED,
     REBUILDS_DONE,
     REBUILDS_REFUSED,
@@ -30,9 +40,17 @@ public enum FilterCounter {
     CONNECTIONS_ENDED,
     CONNECTIONS_EXPIRED,
     STRAY_HOST_RESET,
+    /** ICMP errors that reached the server's TCP with its own numbers. */
+    ICMP_ERRORS_PASSED,
+    /** Segments whose urgent pointer was taken away, so that the server reads the bytes the guard has read. */
+    URGENT_CLEARED,
     DROPPED_UNCONFIGURED,
     DROPPED_FRAGMENT,
+    /** ICMP errors about no connection here, or about a segment that is not on its way to the client: forged or late. */
+    DROPPED_ICMP_ERROR,
     DROPPED_UNKNOWN_ACK,
+    /** Segments that do not complete the handshake which a guessed server has begun. */
+    DROPPED_UNPROVED,
     DROPPED_STALE_TAG,
     DROPPED_STALE_SEGMENT,
     DROPPED_RESPONSE_GAP,

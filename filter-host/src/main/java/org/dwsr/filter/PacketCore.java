@@ -38,8 +38,9 @@ public interface PacketCore {
     void configure(DwsrConfig config, long nowNs);
 
     /**
-     * Tells the live connections, when {@code full}, and those that ended since the last call. With {@code full} the
-     * ended ones are told too, although the web switch can derive them.
+     * Tells the live connections, all of them when {@code full}, else those whose handshake with a guessed server was
+     * completed since the last call; and the connections that ended since then. With {@code full} the ended ones are
+     * told too, although the web switch can derive them.
      */
     void report(ReportSink sink, boolean full);
 

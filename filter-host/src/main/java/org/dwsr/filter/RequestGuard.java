@@ -119,6 +119,9 @@ final class RequestGuard {
             int at,
             int headLength) {
         counters.increment(FilterCounter.REQUESTS_GUARDED);
+        if (c.unused()) {
+            counters.increment(FilterCounter.GUESSES_RIGHT);
+        }
         boolean decided = c.tagAccepted && classifier.hasContentType(c.tagContentType);
         int contentType = decided ? c.tagContentType : classifier.contentType(bytes, head);
         c.tagAccepted = false;

@@ -31,16 +31,37 @@ final class SegmentSender {
      */
     void syn(FilterSettings settings, FilterConnection c) {
         for (int i = 0; i < 2; i++) {
-            builder.start().mss(MssClass.bytes(MigrationTag.mssClass(c.tag)));
-            if (MigrationTag.sack(c.tag)) {
-                builder.sackPermitted();
-            }
-            int scale = MigrationTag.clientScale(c.tag);
-            if (scale != TcpOptions.NO_WINDOW_SCALE) {
-                builder.windowScale(scale);
-            }
+            synOptions(c);
             toHost(settings, c, c.requestSeq - 1, 0, TcpFlags.SYN, WINDOW);
         }
+    }
+
+    private void synOptions(FilterConnection c) {
+        builder.start().mss(MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        if (MigrationTag.sack(c.tag)) {
+            builder.sackPermitted();
+        }
+        int scale = MigrationTag.clientScale(c.tag);
+        if (scale != TcpOptions.NO_WINDOW_SCALE) {
+            builder.windowScale(scale);
+        }
+    }
+
+    /** Sends a client's SYN back to the web switch: the guessed server does not take it. */
+    void refusedSyn(FilterSettings settings, FilterConnection c) {
+        synOptions(c);
+        ByteBuffer frame = builder.build(
+                settings.config.vmac(),
+                tag(c, MigrationTag.REFUSED),
+                ConnectionKey.clientAddress(c.key),
+                settings.config.vip(),
+                ConnectionKey.clientPort(c.key),
+                ConnectionKey.servicePort(c.key),
+                c.requestSeq - 1,
+                0,
+                TcpFlags.SYN,
+                WINDOW);
+        output.toNetwork(frame, 0, builder.length());
     }
 
     /** Sends a bare segment into the server's TCP, in its own numbers. */

@@ -26,7 +26,8 @@ final class FilterFixture implements FilterOutput {
     static final String ELSEWHERE = "GET /a.php HTTP/1.1\r\nHost: h\r\n\r\n";
 
     static final String OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    static final DwsrConfig CONFIG = config();
+    static final DwsrConfig CONFIG = config("proxy");
+    static final DwsrConfig PREALLOCATING = config("preallocate");
     /** Where frames begin in their buffer, as behind a virtio header. */
     private static final int OFFSET = 26;
 
@@ -131,6 +132,15 @@ final class FilterFixture implements FilterOutput {
 
     /** The connections of a report, {@code "live <tag>"} and {@code "ended <seq>"}. */
     List<String> report() {
+        return report(true);
+    }
+
+    /** What is new since the last report, in the same words. */
+    List<String> reportNews() {
+        return report(false);
+    }
+
+    private List<String> report(boolean full) {
         List<String> told = new ArrayList<>();
         core.report(
                 new PacketCore.ReportSink() {
@@ -144,7 +154,7 @@ final class FilterFixture implements FilterOutput {
                         told.add("ended " + (seq - isn));
                     }
                 },
-                true);
+                full);
         return told;
     }
 
@@ -218,15 +228,20 @@ final class FilterFixture implements FilterOutput {
     // ---- configuration -----------------------------------------------------------------------------------------
 
     /** Server s1 (id 9C1) and s2 (9C2) serve content type 018, s3 and s4 020; everything else is 020. */
-    private static DwsrConfig config() {
+    private static DwsrConfig config(String handshake) {
         Map<String, Object> images = Map.of("id", "018", "match", List.of(Map.of("path", "/img/*")), "pool", "images");
         Map<String, Object> app = Map.of("id", "020", "match", List.of(Map.of("extension", "php")), "pool", "app");
         Map<String, Object> service = Map.of(
-                "port", 80,
-                "handshake", "proxy",
-                "requests", "guard",
-                "contentTypes", List.of(images, app),
-                "otherwise", "020");
+                "port",
+                80,
+                "handshake",
+                handshake,
+                "requests",
+                "guard",
+                "contentTypes",
+                List.of(images, app),
+                "otherwise",
+                "020");
         Map<String, Object> tree = Map.of(
                 "vip", "10.0.0.100",
                 "vmac", "02:00:5e:00:01:64",

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.PriorityQueue;
 import java.util.Random;
+import org.dwsr.config.DwsrConfig;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
 import org.dwsr.packet.SegmentBuilder;
@@ -30,10 +31,19 @@ class MigrationSimulationTest {
 
     @Test
     void shouldRunEveryRequestOnceInTheRightPool() {
+        run(FilterFixture.CONFIG);
+    }
+
+    @Test
+    void shouldRunEveryRequestOnceInTheRightPoolWhenServersAreGuessed() {
+        run(FilterFixture.PREALLOCATING);
+    }
+
+    private static void run(DwsrConfig config) {
         long start = Long.getLong("dwsr.seed", System.nanoTime());
         for (int i = 0; i < RUNS; i++) {
             try {
-                new Network(start + i).run();
+                new Network(config, start + i).run();
             } catch (AssertionError | RuntimeException e) {
                 throw new AssertionError("seed " + (start + i), e);
             }
@@ -58,10 +68,10 @@ class MigrationSimulationTest {
         long order;
         int flow = -1;
 
-        Network(long seed) {
+        Network(DwsrConfig config, long seed) {
             random = new Random(seed);
             webSwitch = new WebSwitch(new SynCookie(new byte[32]), this);
-            webSwitch.configure(FilterFixture.CONFIG, nowNs);
+            webSwitch.configure(config, nowNs);
             for (int i = 0; i < servers.length; i++) {
                 servers[i] = new Server(this, i);
             }
@@ -100,7 +110,7 @@ class MigrationSimulationTest {
             }
             webSwitch.onTick(nowNs);
             client.tick();
-            if (nowNs / MS % 1_000 == 0) {
+            if (nowNs / MS % 50 == 0) {
                 report(false);
             }
             after(MS, this::tick);
@@ -110,10 +120,15 @@ class MigrationSimulationTest {
             for (Server server : servers) {
                 List<Long> keys = new ArrayList<>();
                 List<Integer> seqs = new ArrayList<>();
+                List<Long> live = new ArrayList<>();
+                List<Long> tags = new ArrayList<>();
                 server.core.report(
                         new PacketCore.ReportSink() {
                             @Override
-                            public void live(long connectionKey, long tagMac, long clientMac) {}
+                            public void live(long connectionKey, long tagMac, long clientMac) {
+                                live.add(connectionKey);
+                                tags.add(tagMac);
+                            }
 
                             @Override
                             public void ended(long connectionKey, int seq) {
@@ -127,9 +142,9 @@ class MigrationSimulationTest {
                                 server.name,
                                 "boot",
                                 full,
-                                new long[0],
-                                new long[0],
-                                new long[0],
+                                live.stream().mapToLong(Long::longValue).toArray(),
+                                tags.stream().mapToLong(Long::longValue).toArray(),
+                                live.stream().mapToLong(key -> Packet.CLIENT).toArray(),
                                 keys.stream().mapToLong(Long::longValue).toArray(),
                                 seqs.stream().mapToInt(Integer::intValue).toArray()),
                         nowNs);

@@ -3,6 +3,7 @@ package org.dwsr.filter;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 
 /**
@@ -102,6 +103,8 @@ final class PacketCodec {
                 out.putShort((short) 0x0204).putShort((short) Integer.parseInt(value));
             } else if (option.equals("sackok")) {
                 out.putInt(0x0101_0402);
+            } else if (option.startsWith("raw=")) {
+                out.put(HexFormat.of().parseHex(value));
             } else if (option.startsWith("wscale=")) {
                 out.putInt(0x0103_0300 | Integer.parseInt(value));
             } else {

@@ -227,24 +227,21 @@ public final class ConfigReader {
             if (earlier != null) {
                 service.fault("port", "a port of its own; this one is also at " + earlier);
             }
-            handshake(service);
+            Handshake handshake = handshake(service);
             String requests = service.has("requests") ? service.word("requests", List.of("guard", "switch")) : "guard";
             RequestMode mode = "switch".equals(requests) ? RequestMode.SWITCH : RequestMode.GUARD;
             Map<Integer, String> idPaths = new LinkedHashMap<>();
             List<ContentTypeConfig> contentTypes = contentTypes(service, poolIndexes, sessionCookies, idPaths);
             int otherwise = otherwise(service, idPaths.keySet());
-            services.add(new ServiceConfig(index, port, Handshake.PROXY, mode, contentTypes, otherwise));
+            services.add(new ServiceConfig(index, port, handshake, mode, contentTypes, otherwise));
             index++;
         }
         return services;
     }
 
-    private static void handshake(TreeObject service) {
-        if ("preallocate".equals(service.value("handshake"))) {
-            service.fault("handshake", "\"proxy\"; \"preallocate\" is not yet supported");
-        } else if (service.has("handshake")) {
-            service.word("handshake", List.of("proxy"));
-        }
+    private static Handshake handshake(TreeObject service) {
+        String word = service.has("handshake") ? service.word("handshake", List.of("proxy", "preallocate")) : "proxy";
+        return "preallocate".equals(word) ? Handshake.PREALLOCATE : Handshake.PROXY;
     }
 
     private int otherwise(TreeObject service, Set<Integer> ids) {

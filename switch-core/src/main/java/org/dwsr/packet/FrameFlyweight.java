@@ -41,6 +41,7 @@ public final class FrameFlyweight {
     private static final int TCP_FLAGS_OFFSET = 13;
     private static final int TCP_WINDOW_OFFSET = 14;
     private static final int TCP_CHECKSUM_OFFSET = 16;
+    private static final int TCP_URGENT_OFFSET = 18;
     private static final int TCP_MIN_LENGTH = 20;
 
     private ByteBuffer buf = ByteBuffer.allocate(0);
@@ -205,6 +206,13 @@ public final class FrameFlyweight {
         if (!partialChecksum) {
             tcpChecksum(Checksum.update16(tcpChecksum(), before, value));
         }
+    }
+
+    /** Takes the URG flag and the urgent pointer away. */
+    public void clearUrgent() {
+        set8(tcpOffset + TCP_FLAGS_OFFSET, flags() & ~TcpFlags.URG);
+        set8(tcpOffset + TCP_URGENT_OFFSET, 0);
+        set8(tcpOffset + TCP_URGENT_OFFSET + 1, 0);
     }
 
     public int tcpChecksum() {

@@ -24,6 +24,12 @@ public final class MigrationTag {
     /** From a filter: the chunks of the request's body cannot be read; what follows is no request, whatever it looks like. */
     public static final int BROKEN = 6;
 
+    /**
+     * On a SYN: answer it, you are the guessed server. From a filter, on a connection's first request: the guess was
+     * wrong, please send it elsewhere.
+     */
+    public static final int GUESS = 7;
+
     /** The fixed bits of every tag. */
     public static final long PREFIX = 0xd652_0000_0000L;
     /** The bits of {@link #PREFIX} that count. */

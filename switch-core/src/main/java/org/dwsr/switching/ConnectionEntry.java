@@ -8,6 +8,8 @@ import org.jspecify.annotations.Nullable;
 final class ConnectionEntry {
     /** Where a connection stands with the web switch. */
     enum State {
+        /** Its SYN went to a guessed server; whether the client has completed the handshake is not known. */
+        GUESSED,
         /** Its first request is still incomplete here. */
         GATHERING,
         /** A server has it. */
@@ -43,6 +45,10 @@ final class ConnectionEntry {
     int offsetSeq;
 
     boolean offsetSeqKnown;
+    /** Whether its server was guessed, and no request of it has come here. */
+    boolean unasked;
+    /** Whether the request at hand is the first and its server was guessed wrong. */
+    boolean wrongGuess;
     /** Whether the request at hand has come back from a server that did not take it. */
     boolean refused;
 

@@ -40,6 +40,8 @@ final class ConnectionTable {
     private final VipResponder responder;
     private final SwitchCounters counters;
     private final int maxConnections;
+    private final ReturnFlows returns;
+    private final Guesses guesses = new Guesses(Guesses.LIMIT);
     private final GatheringHeads heads;
     private final LongKeyedTable<ConnectionEntry> connections = new LongKeyedTable<>();
     private final ArrayDeque<ConnectionEntry> answered = new ArrayDeque<>();
@@ -51,8 +53,14 @@ final class ConnectionTable {
     private @Nullable ServerAvailability availability;
 
     ConnectionTable(
-            SwitchOutput output, VipResponder responder, SwitchCounters counters, int maxConnections, int maxHeads) {
+            SwitchOutput output,
+            VipResponder responder,
+            SwitchCounters counters,
+            ReturnFlows returns,
+            int maxConnections,
+            int maxHeads) {
         this.output = output;
+        this.returns = returns;
         this.responder = responder;
         this.counters = counters;
         this.maxConnections = maxConnections;
@@ -66,6 +74,7 @@ final class ConnectionTable {
         }
         running = next;
         availability = known;
+        guesses.configure();
     }
 
     private void renumber(DwsrConfig before, RunningConfig next, long nowNs) {
@@ -106,6 +115,7 @@ final class ConnectionTable {
     }
 
     void remove(ConnectionEntry entry) {
+        settle(entry);
         heads.release(entry);
         connections.remove(entry.key);
     }
@@ -117,6 +127,19 @@ final class ConnectionTable {
     /** The buffers of incomplete heads. */
     GatheringHeads heads() {
         return heads;
+    }
+
+    /** The open guesses. */
+    Guesses guesses() {
+        return guesses;
+    }
+
+    /** Takes an entry that is about to leave the state GUESSED, or the table, off the open guesses. */
+    private void settle(ConnectionEntry entry) {
+        if (entry.state == State.GUESSED) {
+            entry.state = State.MIGRATED;
+            guesses.settled();
+        }
     }
 
     /** Whether one more entry fits; one that was answered gives way, because nothing but courtesy keeps it. */
@@ -170,6 +193,51 @@ final class ConnectionTable {
             found += entry != null && entry.server == server ? 1 : 0;
         }
         return found;
+    }
+
+    // ---- guesses -------------------------------------------------------------------------------------------------
+
+    /** Puts an entry whose SYN goes to its server. */
+    void guess(RunningConfig config, ConnectionEntry entry) {
+        put(entry);
+        config.load.opened(entry.server);
+        guesses.opened(entry);
+    }
+
+    /** Takes a filter's word that the client of a guess has completed the handshake with its server. */
+    void prove(RunningConfig config, ConnectionEntry entry, long tag) {
+        if (entry.state != State.GUESSED) {
+            return;
+        }
+        settle(entry);
+        entry.tag = tag;
+        returns.install(entry, true);
+        RequestClassifier classifier = config.classifier(ConnectionKey.servicePort(entry.key));
+        if (classifier != null && classifier.hasContentType(MigrationTag.contentType(tag))) {
+            guesses.count(classifier, MigrationTag.contentType(tag));
+        }
+    }
+
+    /** Gives a guess up; its server, if it may still answer, is told so. */
+    void giveUp(RunningConfig config, ConnectionEntry entry, boolean silence) {
+        config.load.closed(entry.server);
+        removeFlow(entry);
+        if (silence) {
+            silence(config, entry, entry.server, entry.requestSeq, 0);
+        }
+        remove(entry);
+    }
+
+    private void expireGuesses(RunningConfig config, long nowNs) {
+        ServerAvailability known = availability;
+        while (known != null) {
+            ConnectionEntry entry = guesses.overdue(this, known, nowNs);
+            if (entry == null) {
+                return;
+            }
+            counters.increment(SwitchCounter.GUESSES_EXPIRED);
+            giveUp(config, entry, true);
+        }
     }
 
     // ---- flows and silence ---------------------------------------------------------------------------------------
@@ -313,6 +381,10 @@ final class ConnectionTable {
             return false;
         }
         counters.increment(SwitchCounter.FILTER_REPORTS);
+        for (int i = 0; i < report.liveCount() && !report.full(); i++) {
+            // Before the ended ones: a short connection may be among both.
+            onLiveConnection(config, report, i, server, nowNs);
+        }
         for (int i = 0; i < report.endedCount(); i++) {
             onEnded(config, report.endedKey(i), report.endedSeq(i), server, nowNs);
         }
@@ -329,6 +401,7 @@ final class ConnectionTable {
         }
         boolean same = !entry.offsetSeqKnown || entry.offsetSeq == requestSeq;
         if (entry.server == server && same) {
+            prove(config, entry, entry.tag);
             end(config, entry, nowNs);
         }
     }
@@ -360,6 +433,8 @@ final class ConnectionTable {
                 counters.increment(SwitchCounter.DROPPED_TABLE_FULL);
                 return;
             }
+        } else if (entry.state == State.GUESSED && entry.server == server) {
+            prove(config, entry, report.liveTag(i));
         } else if (entry.state == State.MIGRATED && !entry.vouched) {
             adopt(config, entry, server, report.liveTag(i));
         }
@@ -395,6 +470,7 @@ final class ConnectionTable {
     }
 
     private void forget(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        settle(entry);
         removeFlow(entry);
         endSilentServers(config, entry, entry.server, nowNs);
         heads.release(entry);
@@ -448,6 +524,7 @@ final class ConnectionTable {
     /** Lets time pass: answered entries go, and so do those that no filter will ever end. */
     void onTick(RunningConfig config, long nowNs) {
         askLost(config, nowNs);
+        expireGuesses(config, nowNs);
         for (ConnectionEntry entry = answered.peek();
                 entry != null && nowNs - entry.answeredUntilNs >= 0;
                 entry = answered.peek()) {

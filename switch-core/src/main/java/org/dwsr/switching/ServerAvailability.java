@@ -71,6 +71,11 @@ final class ServerAvailability {
         return heard[server];
     }
 
+    /** When a server's filter last reported, or the start. */
+    long heardAt(int server) {
+        return heard[server] ? heardNs[server] : startNs;
+    }
+
     /** Notes that a server's TCP refused a connection: others are preferred for a while. */
     void refused(int server, long nowNs) {
         suspectUntilNs[server] = nowNs + SUSPICION_MS * NANOS_PER_MS;
@@ -82,8 +87,7 @@ final class ServerAvailability {
 
     /** Tells whether a session may continue there; drained servers included. */
     boolean reachable(int server, long nowNs) {
-        long since = heard[server] ? heardNs[server] : startNs;
-        return nowNs - since < SILENCE_MS * NANOS_PER_MS;
+        return nowNs - heardAt(server) < SILENCE_MS * NANOS_PER_MS;
     }
 
     /** Tells whether a new session may start there. */

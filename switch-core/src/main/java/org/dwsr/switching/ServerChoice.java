@@ -64,6 +64,15 @@ final class ServerChoice {
         return chosen >= 0 ? chosen : running.scheduler(pool).choose(clientAddress, open, running.load);
     }
 
+    /** The server to guess for a new connection to a pool, or {@link #NONE}: only one of which nothing bad is known. */
+    int guess(ConnectionEntry entry, PoolConfig pool, long nowNs) {
+        this.nowNs = nowNs;
+        this.entry = entry;
+        int clientAddress = ConnectionKey.clientAddress(entry.key);
+        int chosen = running.scheduler(pool).choose(clientAddress, openAndUnsuspected, running.load);
+        return chosen >= 0 ? chosen : NONE;
+    }
+
     /** Tells whether the last choice followed a session cookie. */
     boolean byCookie() {
         return byCookie;

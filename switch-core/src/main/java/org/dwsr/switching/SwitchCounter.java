@@ -7,7 +7,21 @@ public enum SwitchCounter {
     PACKET_INS,
     ARP_REPLIES,
     ECHO_REPLIES,
+    /** ICMP errors, such as "fragmentation needed", that went on to the server of the connection they are about. */
+    ICMP_ERRORS_FORWARDED,
     SYNS_ANSWERED,
+    /** SYNs that went to a server guessed for them. */
+    GUESSES,
+    /** The same SYN once more. */
+    GUESSES_REPEATED,
+    /** SYNs that got the proxy handshake although the service pre-allocates: too many open guesses, or no server. */
+    GUESSES_DECLINED,
+    /** Guesses whose server did not take the SYN; the client got the proxy handshake. */
+    GUESSES_REFUSED,
+    /** Guesses whose client never completed the handshake. */
+    GUESSES_EXPIRED,
+    /** First requests that a guessed server's filter sent back, and another server got. */
+    GUESSES_WRONG,
     HANDSHAKE_ACKS,
     /** Segments that came before the one that proves their handshake, and wait for it. */
     SEGMENTS_WAITED,
@@ -61,6 +75,8 @@ public enum SwitchCounter {
     DROPPED_BAD_CHECKSUM,
     DROPPED_FRAGMENT,
     DROPPED_NOT_FOR_VIP,
+    /** ICMP errors about no connection that a server has, or with a wrong checksum. */
+    DROPPED_ICMP_ERROR,
     DROPPED_FORGED_TAG,
     /** RSTs for no connection, or with a sequence number that only somebody who does not see it would send. */
     DROPPED_RESET,

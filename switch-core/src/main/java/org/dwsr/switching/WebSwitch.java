@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.dwsr.config.DwsrConfig;
+import org.dwsr.config.Handshake;
 import org.dwsr.config.RequestMode;
 import org.dwsr.config.ServerConfig;
 import org.dwsr.http.ErrorResponse;
@@ -13,6 +14,7 @@ import org.dwsr.packet.ArpFlyweight;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
 import org.dwsr.packet.IcmpEcho;
+import org.dwsr.packet.IcmpError;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.MssClass;
 import org.dwsr.packet.TcpFlags;
@@ -33,7 +35,11 @@ import org.jspecify.annotations.Nullable;
  *             | client segment                   | bounce of the current server  | bounce of another server
  *  -----------+----------------------------------+-------------------------------+--------------------------
  *  no entry   | cookie valid: GATHERING or       | MOVING or MIGRATED            | -
- *             | MIGRATED, else wait 200 ms       |                               |
+ *             | MIGRATED, else wait 200 ms;      |                               |
+ *             | SYN, preallocate: GUESSED        |                               |
+ *  GUESSED    | forward; same SYN: send again;   | tagged: MOVING or MIGRATED;   | forward
+ *             | cookie valid: as new             | refused SYN: no entry; else   |
+ *             |                                  | drop                          |
  *  GATHERING  | gather; head whole: MIGRATED     | gather                        | -
  *  MIGRATED   | forward; new handshake: as new   | tagged: MOVING or MIGRATED    | forward to the current one
  *             |                                  | untagged: re-send or drop     |
@@ -62,6 +68,7 @@ public final class WebSwitch {
     private final WaitingSegments waiting = new WaitingSegments();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final ArpFlyweight arp = new ArpFlyweight();
+    private final IcmpError icmpError = new IcmpError();
     private final TcpOptions options = new TcpOptions();
     private final RequestHead head = new RequestHead();
     private @Nullable RunningConfig running;
@@ -78,9 +85,9 @@ public final class WebSwitch {
         this.synCookie = synCookie;
         this.output = output;
         responder = new VipResponder(output);
-        connections = new ConnectionTable(output, responder, counters, maxConnections, maxHeads);
-        answers = new OwnAnswers(connections, responder, counters);
         returns = new ReturnFlows(output, counters, ReturnFlows.LIMIT);
+        connections = new ConnectionTable(output, responder, counters, returns, maxConnections, maxHeads);
+        answers = new OwnAnswers(connections, responder, counters);
     }
 
     /** Takes a (valid) configuration; connections of servers that are still in it stay. */
@@ -145,12 +152,38 @@ public final class WebSwitch {
     }
 
     private void onOtherIp(RunningConfig config, long datapath, int inPort) {
-        if (frame.ipDestination() == config.config.vip() && IcmpEcho.isRequest(frame)) {
+        if (frame.ipDestination() != config.config.vip()) {
+            counters.increment(SwitchCounter.DROPPED_NOT_FOR_VIP);
+        } else if (IcmpEcho.isRequest(frame)) {
             responder.echoReply(config.config, datapath, inPort, frame);
             counters.increment(SwitchCounter.ECHO_REPLIES);
+        } else if (icmpError.wrap(frame)) {
+            onIcmpError(config);
         } else {
             counters.increment(SwitchCounter.DROPPED_NOT_FOR_VIP);
         }
+    }
+
+    /**
+     * A router's message about a segment that a server sent in the VIP's name: to the server that has the connection,
+     * whose filter knows whether it can be true (path MTU discovery, RFC 1191, lives from it).
+     */
+    private void onIcmpError(RunningConfig config) {
+        long key = ConnectionKey.of(
+                icmpError.quotedDestination(), icmpError.quotedDestinationPort(), icmpError.quotedSourcePort());
+        ConnectionEntry entry = connections.get(key);
+        boolean ours = icmpError.quotedSource() == config.config.vip()
+                && frame.ipChecksumValid()
+                && icmpError.checksumValid()
+                && !MigrationTag.isTag(frame.ethSource());
+        if (!ours || entry == null || entry.server == ConnectionEntry.NO_SERVER) {
+            counters.increment(SwitchCounter.DROPPED_ICMP_ERROR);
+            return;
+        }
+        ServerConfig server = config.server(entry.server);
+        frame.ethDestination(server.mac());
+        sendTo(server);
+        counters.increment(SwitchCounter.ICMP_ERRORS_FORWARDED);
     }
 
     private void onTcp(RunningConfig config, long datapath, int inPort, long nowNs) {
@@ -193,7 +226,7 @@ public final class WebSwitch {
             RunningConfig config, RequestClassifier classifier, long key, long datapath, int port, long nowNs) {
         ConnectionEntry entry = connections.get(key);
         if (frame.hasFlag(TcpFlags.SYN)) {
-            onSyn(config, key, datapath, port, nowNs);
+            onSyn(config, classifier, key, datapath, port, nowNs);
         } else if (frame.hasFlag(TcpFlags.RST)) {
             onClientReset(config, entry);
         } else if (!frame.hasFlag(TcpFlags.ACK)) {
@@ -232,13 +265,96 @@ public final class WebSwitch {
         entry.ingressPort = port;
     }
 
-    /** Paper figure 2, steps 1 and 2. */
-    private void onSyn(RunningConfig config, long key, long datapath, int port, long nowNs) {
+    private void onSyn(
+            RunningConfig config, RequestClassifier classifier, long key, long datapath, int port, long nowNs) {
         if (frame.hasFlag(TcpFlags.ACK) || frame.hasFlag(TcpFlags.RST) || frame.hasFlag(TcpFlags.FIN)) {
             counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
             return;
         }
         options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
+        boolean guesses = classifier.service().handshake() == Handshake.PREALLOCATE;
+        if (!guesses || !guess(config, classifier, key, datapath, port, nowNs)) {
+            answerSyn(config, key, datapath, port, nowNs);
+        }
+    }
+
+    /**
+     * Paper figures 3 and 4: the SYN goes to the server that the connection will most likely need, and the flow with it,
+     * so that a right guess costs the web switch this one packet.
+     *
+     * @return false when the SYN should rather be answered here
+     */
+    private boolean guess(
+            RunningConfig config, RequestClassifier classifier, long key, long datapath, int port, long nowNs) {
+        ServerChoice servers = choice;
+        ConnectionEntry known = connections.get(key);
+        if (known != null && known.state == State.GUESSED && known.requestSeq == frame.seq() + 1) {
+            sendGuess(config, known);
+            counters.increment(SwitchCounter.GUESSES_REPEATED);
+            return true;
+        }
+        boolean possible = known == null
+                && port != SwitchOutput.PORT_NORMAL
+                && frame.payloadLength() == 0
+                && synced(nowNs)
+                && !connections.guesses().full()
+                && connections.hasRoom();
+        ConnectionEntry entry = new ConnectionEntry(key);
+        int contentType = connections.guesses().contentType(classifier);
+        entry.server = possible && servers != null
+                ? servers.guess(entry, classifier.pool(contentType), nowNs)
+                : ServerChoice.NONE;
+        if (entry.server == ServerChoice.NONE) {
+            counters.increment(SwitchCounter.GUESSES_DECLINED);
+            return false;
+        }
+        entry.state = State.GUESSED;
+        long offered = MigrationTag.of(
+                MssClass.of(options.mss()), options.windowScale(), TcpOptions.NO_WINDOW_SCALE, options.sackPermitted());
+        entry.tag = MigrationTag.with(offered, contentType, MigrationTag.GUESS);
+        entry.requestSeq = frame.seq() + 1;
+        entry.offsetSeq = entry.requestSeq;
+        entry.offsetSeqKnown = true;
+        entry.firstSeq = entry.requestSeq;
+        entry.firstSeqKnown = true;
+        entry.unasked = true;
+        entry.vouched = true;
+        entry.migratedAtNs = nowNs;
+        entry.seenNs = nowNs;
+        locate(entry, datapath, port);
+        connections.guess(config, entry);
+        connections.install(config, classifier, entry);
+        sendGuess(config, entry);
+        counters.increment(SwitchCounter.GUESSES);
+        return true;
+    }
+
+    private void sendGuess(RunningConfig config, ConnectionEntry entry) {
+        ServerConfig server = config.server(entry.server);
+        frame.ethDestination(server.mac());
+        frame.ethSource(entry.tag);
+        sendTo(server);
+    }
+
+    /** A guessed server did not take the SYN: before the client notices, it gets the proxy handshake. */
+    private void onRefusedGuess(RunningConfig config, @Nullable ConnectionEntry entry, int server, long nowNs) {
+        if (entry == null
+                || entry.state != State.GUESSED
+                || entry.server != server
+                || entry.requestSeq != frame.seq() + 1) {
+            counters.increment(SwitchCounter.DROPPED_STALE);
+            return;
+        }
+        counters.increment(SwitchCounter.GUESSES_REFUSED);
+        refused(entry, server, nowNs);
+        connections.giveUp(config, entry, false);
+        frame.ethSource(entry.clientMac);
+        options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
+        answerSyn(config, entry.key, entry.ingressDatapath, entry.ingressPort, nowNs);
+    }
+
+    /** Paper figure 2, steps 1 and 2. */
+    private void answerSyn(RunningConfig config, long key, long datapath, int port, long nowNs) {
         int wseq = synCookie.issue(key, config.config.vip(), frame.seq(), options, nowNs);
         responder.synAck(config.config, datapath, port, frame, options, wseq);
         counters.increment(SwitchCounter.SYNS_ANSWERED);
@@ -350,6 +466,9 @@ public final class WebSwitch {
         locate(entry, datapath, port);
         entry.seenNs = nowNs;
         switch (entry.state) {
+            case GUESSED:
+                onGuessed(config, classifier, entry);
+                break;
             case GATHERING:
                 onRequestSegment(config, classifier, entry, MigrationTag.FRESH, nowNs);
                 break;
@@ -370,6 +489,10 @@ public final class WebSwitch {
      * request proves its handshake, too, for a minute or two: a late duplicate of it must not start it again.
      */
     private boolean startsAnew(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        if (entry.state == State.GUESSED) {
+            // Its own segments acknowledge the server's number; the client has taken an earlier SYN-ACK of ours.
+            return frame.payloadLength() > 0 && provesHandshake(config, entry.key, nowNs);
+        }
         return frame.payloadLength() > 0
                 && frame.seq() != entry.requestSeq
                 && !(entry.firstSeqKnown && frame.seq() == entry.firstSeq)
@@ -388,7 +511,7 @@ public final class WebSwitch {
         if (formerServer != ConnectionEntry.NO_SERVER) {
             config.load.closed(formerServer);
         }
-        connections.heads().release(old);
+        connections.remove(old);
         ConnectionEntry entry = opened(old.key, datapath, port);
         entry.flowInstalled = old.flowInstalled && old.ingressDatapath == datapath;
         if (!old.firstSeqKnown && formerServer != ConnectionEntry.NO_SERVER) {
@@ -401,6 +524,14 @@ public final class WebSwitch {
             connections.silence(config, old, formerServer, old.requestSeq, old.requestAck);
         }
         connections.endSilentServers(config, old, entry.server, nowNs);
+    }
+
+    /** The flow was not live yet, or is gone, or there is none in this request mode. */
+    private void onGuessed(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry) {
+        if (!entry.flowInstalled) {
+            connections.install(config, classifier, entry);
+        }
+        forward(config, entry);
     }
 
     /** A packet that came here although its connection has a server: the flow was not live yet, or is gone. */
@@ -467,12 +598,23 @@ public final class WebSwitch {
             return;
         }
         int kind = MigrationTag.kind(frame.ethSource());
+        if (frame.hasFlag(TcpFlags.SYN)) {
+            if (kind == MigrationTag.REFUSED) {
+                onRefusedGuess(config, entry, server, nowNs);
+            } else {
+                counters.increment(SwitchCounter.DROPPED_FORGED_TAG);
+            }
+            return;
+        }
+        if (entry != null && entry.server == server) {
+            connections.prove(config, entry, frame.ethSource());
+        }
         if (entry != null && !entry.vouched && entry.state == State.MIGRATED) {
             connections.adopt(config, entry, server, frame.ethSource());
         }
         if (kind == MigrationTag.CONFIRM) {
             onConfirm(config, entry, server);
-        } else if (kind != MigrationTag.FRESH && kind != MigrationTag.SILENCE && kind <= MigrationTag.BROKEN) {
+        } else if (kind != MigrationTag.FRESH && kind != MigrationTag.SILENCE) {
             onTaggedBounce(config, classifier, key, entry, server, kind, nowNs);
         } else {
             counters.increment(SwitchCounter.DROPPED_FORGED_TAG);
@@ -491,14 +633,19 @@ public final class WebSwitch {
         long clientDatapath = entry != null ? entry.ingressDatapath : config.defaultIngress(server);
         int clientPort = entry != null ? entry.ingressPort : SwitchOutput.PORT_NORMAL;
         if (frame.hasFlag(TcpFlags.SYN)) {
-            onSyn(config, key, clientDatapath, clientPort, nowNs);
+            onSyn(config, classifier, key, clientDatapath, clientPort, nowNs);
         } else if (!frame.hasFlag(TcpFlags.ACK)) {
             counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
         } else if (frame.payloadLength() == 0) {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (entry == null) {
             onUnknown(config, classifier, key, clientDatapath, clientPort, nowNs);
-        } else if (entry.state != State.MIGRATED || startsAnew(config, entry, nowNs)) {
+        } else if (startsAnew(config, entry, nowNs)) {
+            onKnown(config, classifier, entry, clientDatapath, clientPort, nowNs);
+        } else if (entry.state == State.GUESSED && entry.server == server) {
+            // The SYN has not reached that filter yet, or is lost.
+            counters.increment(SwitchCounter.DROPPED_CURRENT_SERVER_BOUNCE);
+        } else if (entry.state != State.MIGRATED) {
             onKnown(config, classifier, entry, clientDatapath, clientPort, nowNs);
         } else if (entry.server != server) {
             forward(config, entry);
@@ -550,7 +697,10 @@ public final class WebSwitch {
             if (entry.state == State.MIGRATED) {
                 entry.tag = frame.ethSource();
             }
-            onRequestSegment(config, classifier, entry, kind, nowNs);
+            entry.wrongGuess |= kind == MigrationTag.GUESS;
+            // To its next server it is the connection's first request, whatever was on these ports before.
+            int onward = kind == MigrationTag.GUESS ? MigrationTag.FRESH : kind;
+            onRequestSegment(config, classifier, entry, onward, nowNs);
             releaseWaiting(config, classifier, entry, nowNs);
         }
     }
@@ -563,6 +713,7 @@ public final class WebSwitch {
     private boolean isOfDecidedRequest(ConnectionEntry entry) {
         return entry.state == State.MIGRATED
                 && entry.offsetSeqKnown
+                && !entry.unasked
                 && TcpSeq.isBeforeOrAt(frame.ack(), entry.requestAck);
     }
 
@@ -586,7 +737,7 @@ public final class WebSwitch {
     }
 
     private boolean isRequestStart(ConnectionEntry entry) {
-        return entry.offsetSeqKnown && frame.seq() == entry.offsetSeq;
+        return entry.offsetSeqKnown && !entry.unasked && frame.seq() == entry.offsetSeq;
     }
 
     /** The server's TCP did not take the request; what kind of request it is says the tag it was sent with. */
@@ -770,8 +921,14 @@ public final class WebSwitch {
         }
         int former = entry.server;
         boolean leaves = former != ConnectionEntry.NO_SERVER && former != server && !entry.refused;
+        boolean first = former == ConnectionEntry.NO_SERVER || entry.wrongGuess;
+        if (first && !entry.refused) {
+            connections.guesses().count(classifier, contentType);
+        }
         count(entry, former, server, nowNs);
-        entry.tag = MigrationTag.with(entry.tag, contentType, entry.acknowledged ? MigrationTag.HELD : kind);
+        // The guessed server's filter has met this first request already, and would take a fresh one for a copy.
+        int told = entry.wrongGuess && former == server ? MigrationTag.MOVED : kind;
+        entry.tag = MigrationTag.with(entry.tag, contentType, entry.acknowledged ? MigrationTag.HELD : told);
         entry.server = server;
         entry.state = State.MIGRATED;
         entry.migratedAtNs = nowNs;
@@ -779,6 +936,7 @@ public final class WebSwitch {
         entry.vouched = true;
         entry.offsetSeq = entry.requestSeq;
         entry.offsetSeqKnown = true;
+        entry.unasked = false;
         // What a filter vouches for was proven when it came from the client, and may be from where it was then.
         returns.install(entry, former == ConnectionEntry.NO_SERVER);
         if (former != server || !entry.flowInstalled) {
@@ -787,8 +945,12 @@ public final class WebSwitch {
         // Only now, so that what the client sends next does not meet a silent server.
         if (leaves) {
             connections.silence(config, entry, former, entry.requestSeq, entry.requestAck);
-            entry.silent(former, nowNs);
+            // A wrongly guessed server has answered nothing, and its filter ends it at once (paper figure 4).
+            if (!entry.wrongGuess) {
+                entry.silent(former, nowNs);
+            }
         }
+        entry.wrongGuess = false;
         entry.notSilent(server);
         if (!entry.refused) {
             entry.heldBy = kind == MigrationTag.HELD && leaves ? former : ConnectionEntry.NO_SERVER;
@@ -829,6 +991,8 @@ public final class WebSwitch {
             counters.increment(SwitchCounter.REQUESTS_MIGRATED);
         } else if (former == server) {
             counters.increment(SwitchCounter.REQUESTS_RETURNED);
+        } else if (entry.wrongGuess) {
+            counters.increment(SwitchCounter.GUESSES_WRONG);
         } else {
             counters.increment(SwitchCounter.REQUESTS_MOVED);
             for (int i = 0; i < entry.silentCount(); i++) {
@@ -904,6 +1068,7 @@ public final class WebSwitch {
                 return gatherTimer(config, entry, nowNs);
             case MIGRATED:
                 return confirmTimer(config, entry, nowNs);
+            case GUESSED:
             case ANSWERED:
                 return false;
         }
@@ -1012,5 +1177,6 @@ public final class WebSwitch {
         sink.counter("waiting_segments", waiting.size());
         sink.counter("gathering_heads", connections.heads().size());
         sink.counter("return_flows", returns.size());
+        sink.counter("open_guesses", connections.guesses().open());
     }
 }

@@ -322,9 +322,12 @@ class ConfigReaderTest {
         }
 
         @Test
-        void shouldSayThatPreallocateIsNotYetSupported() {
+        void shouldKnowBothHandshakesAndSuggestThem() {
             service().put("handshake", "preallocate");
-            assertProblem("$.services[0].handshake", "\"preallocate\"", "not yet supported");
+            assertThat(problemsOf(tree)).isEmpty();
+            assertThat(ConfigTrees.read(tree).services().get(0).handshake()).isEqualTo(Handshake.PREALLOCATE);
+            service().put("handshake", "prealocate");
+            assertProblem("$.services[0].handshake", "\"prealocate\"", "did you mean \"preallocate\"?");
             service().put("handshake", "prxoy");
             assertProblem("$.services[0].handshake", "\"prxoy\"", "did you mean \"proxy\"?");
         }

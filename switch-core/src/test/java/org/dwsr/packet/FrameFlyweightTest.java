@@ -336,6 +336,19 @@ class FrameFlyweightTest {
         }
 
         @Test
+        void shouldTakeTheUrgentPointerAwayAndKeepTheChecksum() {
+            ByteBuffer buf = new TcpFrame().payload(5).write();
+            wrap(buf, 0);
+            frame.set8(frame.tcpOffset() + 13, TcpFlags.ACK | TcpFlags.URG);
+            frame.set8(frame.tcpOffset() + 18, 0x12);
+            frame.set8(frame.tcpOffset() + 19, 0x34);
+            frame.clearUrgent();
+            assertThat(frame.flags()).isEqualTo(TcpFlags.ACK);
+            assertThat(buf.getShort(frame.tcpOffset() + 18)).isZero();
+            assertThat(frame.tcpChecksum()).isEqualTo(ReferenceChecksum.ofTcp(buf, 0));
+        }
+
+        @Test
         void shouldKeepTheChecksumOfSackBlocksAtOddOffsets() {
             // NOP, then SACK: the blocks start at an odd distance from the TCP header.
             ByteBuffer buf = new TcpFrame()

@@ -229,7 +229,7 @@ final class SwitchLab implements SwitchOutput {
     }
 
     private static final List<String> GAUGES =
-            List.of("connections", "waiting_segments", "gathering_heads", "return_flows");
+            List.of("connections", "waiting_segments", "gathering_heads", "return_flows", "open_guesses");
 
     /** The value of a counter since the start, or of a size now. */
     long value(String name) {
@@ -298,7 +298,7 @@ final class SwitchLab implements SwitchOutput {
     }
 
     static String kind(int kind) {
-        return List.of("fresh", "moved", "held", "silence", "refused", "confirm", "6", "7")
+        return List.of("fresh", "moved", "held", "silence", "refused", "confirm", "broken", "guess")
                 .get(kind);
     }
 

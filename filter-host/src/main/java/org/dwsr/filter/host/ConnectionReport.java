@@ -65,8 +65,14 @@ final class ConnectionReport implements PacketCore.ReportSink, CounterSink {
         return counters;
     }
 
-    /** Takes over the ended connections of an earlier report that did not arrive; they come first. */
-    void prependEnded(ConnectionReport earlier) {
+    /** Takes over what an earlier report told that did not arrive; unless this one is full, its live connections too. */
+    void prepend(ConnectionReport earlier, boolean full) {
+        if (!full && earlier.liveCount > 0) {
+            long[] both = Arrays.copyOf(earlier.live, (earlier.liveCount + liveCount) * 3);
+            System.arraycopy(live, 0, both, earlier.liveCount * 3, liveCount * 3);
+            live = both;
+            liveCount += earlier.liveCount;
+        }
         if (earlier.endedCount == 0) {
             return;
         }

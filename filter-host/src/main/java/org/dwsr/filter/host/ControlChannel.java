@@ -37,8 +37,8 @@ final class ControlChannel {
         CompletableFuture<ConnectionReport> report(boolean full, boolean counters);
     }
 
-    /** Ended connections beyond this many are not kept for a web switch that is away: it gets a full report. */
-    static final int MAX_KEPT_ENDED = 65_536;
+    /** Connections beyond this many are not kept for a web switch that is away: it gets a full report. */
+    static final int MAX_KEPT = 65_536;
 
     private static final Logger LOG = LoggerFactory.getLogger(ControlChannel.class);
     private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -220,9 +220,9 @@ final class ControlChannel {
                         reportNotice.say("the filter's agent does not answer: " + reason(failure));
                         return;
                     }
-                    report.prependEnded(kept);
+                    report.prepend(kept, full);
                     kept = report;
-                    if (heartbeat || report.endedCount() > 0) {
+                    if (heartbeat || report.endedCount() + report.liveCount() > 0) {
                         post(controller, report, full);
                     } else {
                         reporting = false;
@@ -243,7 +243,7 @@ final class ControlChannel {
             } else {
                 reported(controller, response.statusCode(), full);
             }
-            if (kept.endedCount() > MAX_KEPT_ENDED) {
+            if (kept.endedCount() + kept.liveCount() > MAX_KEPT) {
                 kept = new ConnectionReport();
                 fullNeeded = true;
             }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import org.dwsr.packet.ConnectionKey;
 import org.junit.jupiter.api.Test;
 
@@ -38,13 +39,29 @@ class ConnectionReportTest {
     }
 
     @Test
+    void shouldTakeOverLiveConnectionsUnlessAllAreToldAnyway() throws IOException {
+        for (boolean full : new boolean[] {false, true}) {
+            ConnectionReport older = new ConnectionReport();
+            older.live(1L << 32 | 1 << 16, 1, 1);
+            ConnectionReport newer = new ConnectionReport();
+            newer.live(2L << 32 | 1 << 16, 2, 2);
+            newer.prepend(older, full);
+            newer.live(3L << 32 | 1 << 16, 3, 3);
+            assertThat(new ObjectMapper().readTree(newer.toJson("b", full)).path("live"))
+                    .extracting(node -> node.path("client").asText())
+                    .containsExactlyElementsOf(
+                            full ? List.of("0.0.0.2:1", "0.0.0.3:1") : List.of("0.0.0.1:1", "0.0.0.2:1", "0.0.0.3:1"));
+        }
+    }
+
+    @Test
     void shouldPutOlderEndsFirstWhenTheyArePrepended() throws IOException {
         ConnectionReport older = new ConnectionReport();
         older.ended(1, 1);
         older.ended(2, 2);
         ConnectionReport newer = new ConnectionReport();
         newer.ended(3, 3);
-        newer.prependEnded(older);
+        newer.prepend(older, true);
         newer.ended(4, 4);
         assertThat(new ObjectMapper().readTree(newer.toJson("b", false)).path("ended"))
                 .extracting(node -> node.path("seq").asInt())
