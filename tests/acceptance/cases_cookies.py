@@ -132,7 +132,10 @@ def cookie_moves(lab):
         picture(connection)
         # Without a cookie the connection returns to where it was.
         expect(page(connection) in APP_SERVERS, "wrong pool")
-    expect_equal(lab.passive_opens() - before, 3, "handshakes for three servers")
+    # A wrong guess of the first request's server is a handshake of its own.
+    guesses = 1 if lab.mode == "preallocate" else 0
+    opened = lab.passive_opens() - before
+    expect(3 <= opened <= 3 + guesses, f"{opened} handshakes for three servers")
 
 
 @case("several cookies in one header and in several headers: only the session's name changes", labs=BOTH)
