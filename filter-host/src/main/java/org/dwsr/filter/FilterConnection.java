@@ -56,6 +56,13 @@ final class FilterConnection {
     /** Whether the guessed server has answered the SYN. */
     boolean synAcked;
 
+    /** The timestamps of both sides, null when the connection has none. */
+    @Nullable
+    TimestampMasquerade timestamps;
+
+    /** ECN flags of held segments, for the next one that is sent in their place. */
+    int heldEcn;
+
     boolean freshKnown;
     int freshSeq;
     boolean synBounced;

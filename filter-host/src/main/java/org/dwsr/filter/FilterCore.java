@@ -310,6 +310,12 @@ public final class FilterCore implements PacketCore {
         created.clientNext = created.requestSeq;
         created.kernelAck = created.requestSeq;
         created.clientWindow = frame.window();
+        int at = MigrationTag.timestamps(tag) ? TimestampMasquerade.at(frame, options) : 0;
+        if (at != 0) {
+            TimestampMasquerade timestamps = new TimestampMasquerade();
+            timestamps.request(frame.buffer(), at);
+            created.timestamps = timestamps;
+        }
         created.freshKnown = true;
         created.freshSeq = created.requestSeq;
         created.rebuildSinceNs = nowNs;
@@ -347,17 +353,28 @@ public final class FilterCore implements PacketCore {
 
     /** Straight to the client, with the server's own number and options; the tag says them to whoever is next. */
     private int onGuessedSynAck(FilterConnection c) {
+        if (c.synAcked && frame.seq() + 1 == c.kernelNext) {
+            return FORWARD;
+        }
         options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
         c.synAcked = true;
         c.kernelScale = options.windowScale();
+        TimestampMasquerade timestamps = c.timestamps;
+        int at = options.timestampsOffset();
+        if (timestamps != null && at != 0) {
+            timestamps.start(frame.buffer().getInt(at));
+        } else {
+            timestamps = null;
+            c.timestamps = null;
+        }
+        boolean ecn = MigrationTag.ecn(c.tag) && frame.hasFlag(TcpFlags.ECE) && !frame.hasFlag(TcpFlags.CWR);
+        long agreed = MigrationTag.of(
+                MigrationTag.mssClass(c.tag),
+                MigrationTag.clientScale(c.tag),
+                options.windowScale(),
+                MigrationTag.sack(c.tag) && options.sackPermitted());
         c.tag = MigrationTag.with(
-                MigrationTag.of(
-                        MigrationTag.mssClass(c.tag),
-                        MigrationTag.clientScale(c.tag),
-                        options.windowScale(),
-                        MigrationTag.sack(c.tag) && options.sackPermitted()),
-                NO_CONTENT_TYPE,
-                MigrationTag.FRESH);
+                MigrationTag.with(agreed, timestamps != null, ecn), NO_CONTENT_TYPE, MigrationTag.FRESH);
         c.clientMac = frame.ethDestination();
         c.kernelNext = frame.seq() + 1;
         c.clientAck = c.kernelNext;
@@ -495,6 +512,7 @@ public final class FilterCore implements PacketCore {
     private int rebuild(FilterSettings known, FilterConnection c, long tag, long nowNs) {
         counters.increment(FilterCounter.REBUILDS_STARTED);
         c.state = State.REBUILDING;
+        c.kernelAck = frame.seq();
         takeTag(c, tag);
         if (MigrationTag.kind(tag) == MigrationTag.FRESH) {
             c.freshKnown = true;
@@ -504,7 +522,7 @@ public final class FilterCore implements PacketCore {
         c.resendAtNs = nowNs + SYN_RETRY_NS;
         c.seenNs = nowNs;
         ReassemblyBuffer held = hold(c, frame.seq(), nowNs);
-        insertFrame(held);
+        insertFrame(c, held);
         gatherEarly(known, c, held);
         arm(c);
         sender.syn(known, c);
@@ -517,12 +535,23 @@ public final class FilterCore implements PacketCore {
             if (frame.wrap(buf, offset, length, false) == FrameFlyweight.Kind.TCP) {
                 noteClientMac(known, c);
                 noteClient(c);
-                insertFrame(held);
+                insertFrame(c, held);
             }
         });
     }
 
     private void takeTag(FilterConnection c, long tag) {
+        int at = MigrationTag.timestamps(tag) ? TimestampMasquerade.at(frame, options) : 0;
+        if (at != 0) {
+            TimestampMasquerade known = c.timestamps;
+            if (known == null && c.state == State.REBUILDING) {
+                known = new TimestampMasquerade();
+                c.timestamps = known;
+            }
+            if (known != null) {
+                known.request(frame.buffer(), at);
+            }
+        }
         c.tag = tag;
         c.guessed = false;
         c.requestSeq = frame.seq();
@@ -558,12 +587,16 @@ public final class FilterCore implements PacketCore {
         takeTag(c, tag);
         c.inOffset = c.kernelAck - frame.seq();
         c.ackOffset = c.kernelNext - frame.ack();
+        TimestampMasquerade timestamps = c.timestamps;
+        if (timestamps != null) {
+            timestamps.switchBack();
+        }
         c.state = State.ACTIVE;
         c.seenNs = nowNs;
         int verdict = DROP;
         if (early.holds(c.key)) {
             ReassemblyBuffer held = c.held != null ? c.held : hold(c, frame.seq(), nowNs);
-            insertFrame(held);
+            insertFrame(c, held);
             gatherEarly(known, c, held);
             release(known, classifier, c, nowNs);
         } else {
@@ -693,7 +726,7 @@ public final class FilterCore implements PacketCore {
         noteClient(c);
         ReassemblyBuffer held = c.held;
         if (held != null) {
-            insertFrame(held);
+            insertFrame(c, held);
         }
         return DROP;
     }
@@ -703,6 +736,13 @@ public final class FilterCore implements PacketCore {
         clientNews = false;
         if (!c.isWithinWindow(end)) {
             return;
+        }
+        TimestampMasquerade timestamps = c.timestamps;
+        if (timestamps != null && TcpSeq.isAtOrAfter(end, c.kernelAck - c.inOffset)) {
+            int at = TimestampMasquerade.at(frame, options);
+            if (at != 0) {
+                timestamps.noteClient(frame.buffer(), at);
+            }
         }
         c.clientNext = TcpSeq.latest(c.clientNext, end);
         clientNews = c.clientWindow != frame.window();
@@ -868,7 +908,7 @@ public final class FilterCore implements PacketCore {
             passNews(known, c);
         }
         ReassemblyBuffer held = hold(c, c.accepted, nowNs);
-        insertFrame(held);
+        insertFrame(c, held);
         afterStop(known, classifier, c, stop, nowNs);
         return DROP;
     }
@@ -878,7 +918,7 @@ public final class FilterCore implements PacketCore {
         if (held == null) {
             held = hold(c, c.accepted, nowNs);
         }
-        insertFrame(held);
+        insertFrame(c, held);
         c.heldAtNs = nowNs;
         int before = Math.min(TcpSeq.distance(frame.seq(), held.base()), frame.payloadLength());
         if (before > 0) {
@@ -898,7 +938,10 @@ public final class FilterCore implements PacketCore {
         }
     }
 
-    private void insertFrame(ReassemblyBuffer held) {
+    private void insertFrame(FilterConnection c, ReassemblyBuffer held) {
+        if (MigrationTag.ecn(c.tag)) {
+            c.heldEcn |= frame.flags() & (TcpFlags.ECE | TcpFlags.CWR);
+        }
         int end = frame.seq() + frame.payloadLength();
         if (TcpSeq.distance(held.base(), end) > held.capacity()) {
             counters.increment(FilterCounter.DROPPED_HELD_FULL);
@@ -1019,6 +1062,13 @@ public final class FilterCore implements PacketCore {
 
     private void masqueradeIn(FilterConnection c, int clientSeq) {
         frame.seq(clientSeq + c.inOffset);
+        TimestampMasquerade timestamps = c.timestamps;
+        if (timestamps != null) {
+            int at = TimestampMasquerade.at(frame, options);
+            if (at != 0) {
+                timestamps.in(frame, at);
+            }
+        }
         if (!frame.hasFlag(TcpFlags.ACK)) {
             return;
         }
@@ -1113,6 +1163,12 @@ public final class FilterCore implements PacketCore {
         counters.increment(FilterCounter.REBUILDS_DONE);
         options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
         c.kernelScale = options.windowScale();
+        TimestampMasquerade timestamps = c.timestamps;
+        if (timestamps != null && options.timestampsOffset() != 0) {
+            timestamps.rebuilt(frame.buffer().getInt(options.timestampsOffset()));
+        } else {
+            c.timestamps = null;
+        }
         c.clientMac = frame.ethDestination();
         c.inOffset = 0;
         c.ackOffset = frame.seq() + 1 - c.responseNext;
@@ -1120,7 +1176,7 @@ public final class FilterCore implements PacketCore {
         c.kernelAck = frame.ack();
         c.kernelWindow = promisedWindowOfSyn(c, frame.window());
         c.state = State.ACTIVE;
-        sender.control(known, c, c.requestSeq, c.kernelNext, TcpFlags.ACK);
+        sender.handshakeAck(known, c);
         release(known, classifier, c, nowNs);
         confirm(known, c);
         return DROP;
@@ -1202,7 +1258,16 @@ public final class FilterCore implements PacketCore {
         }
     }
 
+    private void noteServerClock(FilterConnection c) {
+        TimestampMasquerade timestamps = c.timestamps;
+        int at = timestamps == null ? 0 : TimestampMasquerade.at(frame, options);
+        if (timestamps != null && at != 0) {
+            timestamps.noteServer(frame.buffer().getInt(at));
+        }
+    }
+
     private void noteKernel(FilterConnection c) {
+        noteServerClock(c);
         if (frame.hasFlag(TcpFlags.ACK) && TcpSeq.isAfter(frame.ack(), c.kernelAck)) {
             c.kernelAck = frame.ack();
             if (!c.requestPatches.isEmpty()) {
@@ -1283,6 +1348,7 @@ public final class FilterCore implements PacketCore {
 
     private int onSilentHostFrame(FilterSettings known, FilterConnection c) {
         counters.increment(FilterCounter.SILENT_SWALLOWED);
+        noteServerClock(c);
         if (frame.hasFlag(TcpFlags.ACK) && TcpSeq.isAfter(frame.ack(), c.kernelAck)) {
             c.kernelAck = frame.ack();
         }
@@ -1309,6 +1375,13 @@ public final class FilterCore implements PacketCore {
 
     private void masqueradeOut(FilterConnection c) {
         frame.seq(frame.seq() - c.ackOffset);
+        TimestampMasquerade timestamps = c.timestamps;
+        if (timestamps != null) {
+            int at = TimestampMasquerade.at(frame, options);
+            if (at != 0) {
+                timestamps.out(frame, at);
+            }
+        }
         if (frame.hasFlag(TcpFlags.ACK)) {
             frame.ack(frame.ack() - c.inOffset);
             if (c.inOffset != 0 && frame.optionsLength() > 0) {

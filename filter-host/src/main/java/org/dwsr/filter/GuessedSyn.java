@@ -13,12 +13,13 @@ final class GuessedSyn {
     private static final int MSS = 2;
     private static final int WINDOW_SCALE = 3;
     private static final int SACK_PERMITTED = 4;
+    private static final int TIMESTAMPS = 8;
     private static final int DATA_OFFSET = 12;
 
     private GuessedSyn() {}
 
     /**
-     * Turns every option but those that a tag carries into padding (timestamps, Multipath TCP, Fast Open cookies, accurate ECN,
+     * Turns every option but those that a tag carries into padding (Multipath TCP, Fast Open cookies, accurate ECN,
      * signatures), and clears the bits beside the data offset, the first of which would ask for accurate ECN.
      */
     static void clean(FrameFlyweight syn) {
@@ -46,7 +47,7 @@ final class GuessedSyn {
     }
 
     private static boolean carried(int kind) {
-        return kind == MSS || kind == WINDOW_SCALE || kind == SACK_PERMITTED;
+        return kind == MSS || kind == WINDOW_SCALE || kind == SACK_PERMITTED || kind == TIMESTAMPS;
     }
 
     private static void pad(FrameFlyweight syn, int from, int to) {

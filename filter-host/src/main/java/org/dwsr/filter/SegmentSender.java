@@ -32,7 +32,12 @@ final class SegmentSender {
     void syn(FilterSettings settings, FilterConnection c) {
         for (int i = 0; i < 2; i++) {
             synOptions(c);
-            toHost(settings, c, c.requestSeq - 1, 0, TcpFlags.SYN, WINDOW);
+            TimestampMasquerade timestamps = c.timestamps;
+            if (timestamps != null) {
+                builder.timestamps(timestamps.clientValue(), 0);
+            }
+            int ecn = MigrationTag.ecn(c.tag) ? TcpFlags.ECE | TcpFlags.CWR : 0;
+            toHost(settings, c, c.requestSeq - 1, 0, TcpFlags.SYN | ecn, WINDOW);
         }
     }
 
@@ -67,7 +72,30 @@ final class SegmentSender {
     /** Sends a bare segment into the server's TCP, in its own numbers. */
     void control(FilterSettings settings, FilterConnection c, int kernelSeq, int kernelAck, int flags) {
         builder.start();
+        TimestampMasquerade timestamps = c.timestamps;
+        if (timestamps != null && (flags & TcpFlags.RST) == 0) {
+            builder.timestamps(timestamps.clientValue(), timestamps.echoToServer());
+        }
         toHost(settings, c, kernelSeq, kernelAck, flags, c.clientWindow);
+    }
+
+    /**
+     * Completes the replayed handshake (paper figure 2, step 8). Its timestamp echoes nothing, for the same reason for
+     * which the SYN is sent twice: after a repeated SYN the server's TCP would measure by the echo.
+     */
+    void handshakeAck(FilterSettings settings, FilterConnection c) {
+        builder.start();
+        TimestampMasquerade timestamps = c.timestamps;
+        if (timestamps != null) {
+            builder.timestamps(timestamps.clientValue(), 0);
+        }
+        toHost(settings, c, c.requestSeq, c.kernelNext, TcpFlags.ACK, c.clientWindow);
+    }
+
+    /** The most payload of a segment that the client's MSS, and the timestamps in it, allow. */
+    private static int segment(FilterConnection c) {
+        int room = MssClass.bytes(MigrationTag.mssClass(c.tag));
+        return Math.min(SEGMENT, c.timestamps == null ? room : room - 12);
     }
 
     /** Sends stream bytes into the server's TCP; {@code seq} and {@code ack} in the client's numbers. */
@@ -81,13 +109,20 @@ final class SegmentSender {
             int length,
             boolean fin) {
         c.requestPatches.apply(bytes, offset, length, seq);
-        int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        int segment = segment(c);
+        TimestampMasquerade timestamps = c.timestamps;
         int at = 0;
         do {
             int count = Math.min(segment, length - at);
             boolean last = at + count == length;
-            builder.start().payload(bytes, offset + at, count);
+            builder.start();
+            if (timestamps != null) {
+                builder.timestamps(timestamps.clientValue(), timestamps.echoToServer());
+            }
+            builder.payload(bytes, offset + at, count);
             int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
+            flags |= c.heldEcn;
+            c.heldEcn = 0;
             toHost(settings, c, seq + at + c.inOffset, ack + c.ackOffset, flags, c.clientWindow);
             at += count;
         } while (at < length);
@@ -119,12 +154,17 @@ final class SegmentSender {
             int length,
             boolean fin) {
         c.responsePatches.apply(bytes, offset, length, seq);
-        int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        int segment = segment(c);
+        TimestampMasquerade timestamps = c.timestamps;
         int at = 0;
         do {
             int count = Math.min(segment, length - at);
             boolean last = at + count == length;
-            builder.start().payload(bytes, offset + at, count);
+            builder.start();
+            if (timestamps != null) {
+                builder.timestamps(timestamps.valueToClient(), timestamps.clientValue());
+            }
+            builder.payload(bytes, offset + at, count);
             int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
             ByteBuffer frame = builder.build(
                     c.clientMac,
@@ -156,13 +196,18 @@ final class SegmentSender {
             int offset,
             int length,
             boolean fin) {
-        int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        int segment = segment(c);
+        TimestampMasquerade timestamps = c.timestamps;
         long follower = c.clientMac != 0 ? c.clientMac : settings.config.vmac();
         int at = 0;
         do {
             int count = Math.min(segment, length - at);
             boolean last = at + count == length;
-            builder.start().payload(bytes, offset + at, count);
+            builder.start();
+            if (timestamps != null) {
+                builder.timestamps(timestamps.clientValue(), timestamps.clientEcho());
+            }
+            builder.payload(bytes, offset + at, count);
             int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
             ByteBuffer frame = builder.build(
                     settings.config.vmac(),

@@ -103,6 +103,10 @@ final class PacketCodec {
                 out.putShort((short) 0x0204).putShort((short) Integer.parseInt(value));
             } else if (option.equals("sackok")) {
                 out.putInt(0x0101_0402);
+            } else if (option.startsWith("ts=")) {
+                String[] both = value.split("/", -1);
+                out.putShort((short) 0x080a);
+                out.putInt(Integer.parseUnsignedInt(both[0])).putInt(Integer.parseUnsignedInt(both[1]));
             } else if (option.startsWith("raw=")) {
                 out.put(HexFormat.of().parseHex(value));
             } else if (option.startsWith("wscale=")) {
@@ -132,6 +136,8 @@ final class PacketCodec {
                 options.add("wscale=" + frame.get(i + 2));
             } else if (kind == 4) {
                 options.add("sackok");
+            } else if (kind == 8) {
+                options.add(timestamps(frame.getInt(i + 2), frame.getInt(i + 6)));
             } else if (kind == 5) {
                 List<String> blocks = new ArrayList<>();
                 for (int at = i + 2; at < i + size; at += 8) {
@@ -142,6 +148,11 @@ final class PacketCodec {
             i += size;
         }
         return String.join(" ", options);
+    }
+
+    /** The timestamps option's text. */
+    static String timestamps(int value, int echo) {
+        return "ts=" + Integer.toUnsignedString(value) + "/" + Integer.toUnsignedString(echo);
     }
 
     /** A SACK block in an option's text. */

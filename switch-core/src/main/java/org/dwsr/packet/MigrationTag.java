@@ -61,6 +61,12 @@ public final class MigrationTag {
                 | (sack ? 1L << SACK_SHIFT : 0);
     }
 
+    /** The same tag of a connection with timestamps or explicit congestion notification, or without. */
+    public static long with(long tag, boolean timestamps, boolean ecn) {
+        long others = tag & ~(1L << TIMESTAMPS_SHIFT | 1L << ECN_SHIFT);
+        return others | (timestamps ? 1L << TIMESTAMPS_SHIFT : 0) | (ecn ? 1L << ECN_SHIFT : 0);
+    }
+
     /** The same connection's tag with another content type (0 to 46655) and kind. */
     public static long with(long tag, int contentType, int kind) {
         long options = tag & ~(CONTENT_TYPE_MASK | KIND_MASK);

@@ -50,6 +50,16 @@ public final class SegmentBuilder {
         return this;
     }
 
+    /** Adds timestamps, padded to twelve bytes as RFC 7323 appendix A recommends. */
+    public SegmentBuilder timestamps(int value, int echo) {
+        int at = optionsAt();
+        frame.putInt(at, 0x0101_080a);
+        frame.putInt(at + 4, value);
+        frame.putInt(at + 8, echo);
+        optionsLength += 12;
+        return this;
+    }
+
     /** Appends payload; call after the options. */
     public SegmentBuilder payload(ByteBuffer source, int offset, int bytes) {
         if (payloadLength + bytes > MAX_PAYLOAD) {

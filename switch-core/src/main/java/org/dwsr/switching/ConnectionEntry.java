@@ -54,6 +54,10 @@ final class ConnectionEntry {
 
     int requestAck;
     int window;
+    /** TSval and TSecr of the request at hand, when the tag says that the connection has timestamps. */
+    int timestamp;
+
+    int timestampEcho;
     long migratedAtNs;
     /** When the web switch last heard anything of the connection. */
     long seenNs;

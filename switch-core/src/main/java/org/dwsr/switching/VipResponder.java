@@ -88,16 +88,22 @@ final class VipResponder {
         output.packetOut(datapath, port, frame, 0, builder.length());
     }
 
+    /** Starts a segment to an entry's client: its last server's clock stands where the client has echoed it. */
+    private SegmentBuilder startToClient(ConnectionEntry entry) {
+        builder.start();
+        return MigrationTag.timestamps(entry.tag) ? builder.timestamps(entry.timestampEcho, entry.timestamp) : builder;
+    }
+
     /** Sends a bare ACK to an entry's client. */
     void acknowledge(DwsrConfig config, ConnectionEntry entry, int seq, int ack, int window) {
-        builder.start();
+        startToClient(entry);
         toClient(config, entry, seq, ack, TcpFlags.ACK, window);
     }
 
     /** Sends the web switch's own complete answer and closes (window 0: nothing more is wanted). */
     void answer(DwsrConfig config, ConnectionEntry entry, ErrorResponse response) {
         int length = response.writeTo(answer, 0);
-        builder.start().payload(answer, 0, length);
+        startToClient(entry).payload(answer, 0, length);
         toClient(config, entry, entry.answerSeq, entry.answerAck, TcpFlags.ACK | TcpFlags.PSH | TcpFlags.FIN, 0);
     }
 
@@ -134,7 +140,11 @@ final class VipResponder {
             int offset,
             int length,
             int flags) {
-        builder.start().payload(bytes, offset, length);
+        builder.start();
+        if (MigrationTag.timestamps(entry.tag)) {
+            builder.timestamps(entry.timestamp, entry.timestampEcho);
+        }
+        builder.payload(bytes, offset, length);
         toServer(config, entry, server, source, seq, entry.requestAck, flags, entry.window);
     }
 

@@ -311,7 +311,9 @@ public final class WebSwitch {
         entry.state = State.GUESSED;
         long offered = MigrationTag.of(
                 MssClass.of(options.mss()), options.windowScale(), TcpOptions.NO_WINDOW_SCALE, options.sackPermitted());
-        entry.tag = MigrationTag.with(offered, contentType, MigrationTag.GUESS);
+        boolean ecn = frame.hasFlag(TcpFlags.ECE) && frame.hasFlag(TcpFlags.CWR);
+        entry.tag = MigrationTag.with(
+                MigrationTag.with(offered, options.timestampsOffset() != 0, ecn), contentType, MigrationTag.GUESS);
         entry.requestSeq = frame.seq() + 1;
         entry.offsetSeq = entry.requestSeq;
         entry.offsetSeqKnown = true;
@@ -816,6 +818,7 @@ public final class WebSwitch {
             entry.requestAck = frame.ack();
         }
         entry.window = frame.window();
+        noteTimestamps(entry);
         if (frame.payloadLength() > 0) {
             entry.lastArrivalNs = nowNs;
         }
@@ -831,6 +834,17 @@ public final class WebSwitch {
             }
         }
         gather(config, classifier, entry, kind, nowNs);
+    }
+
+    private void noteTimestamps(ConnectionEntry entry) {
+        if (MigrationTag.timestamps(entry.tag)) {
+            options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
+            int at = options.timestampsOffset();
+            if (at != 0) {
+                entry.timestamp = frame.buffer().getInt(at);
+                entry.timestampEcho = frame.buffer().getInt(at + 4);
+            }
+        }
     }
 
     private void gather(
@@ -1005,7 +1019,8 @@ public final class WebSwitch {
 
     private void sendGathered(RunningConfig config, ConnectionEntry entry, ReassemblyBuffer gather) {
         ServerConfig server = config.server(entry.server);
-        int segment = Math.min(1448, MssClass.bytes(MigrationTag.mssClass(entry.tag)));
+        int room = MssClass.bytes(MigrationTag.mssClass(entry.tag));
+        int segment = Math.min(1448, MigrationTag.timestamps(entry.tag) ? room - 12 : room);
         int length = gather.length();
         long follower = entry.clientMac != 0 ? entry.clientMac : config.config.vmac();
         for (int at = 0; at < length; at += segment) {

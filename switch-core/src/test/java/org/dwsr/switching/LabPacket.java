@@ -70,6 +70,11 @@ final class LabPacket {
         return this;
     }
 
+    LabPacket timestamps(int value, int echo) {
+        builder.timestamps(value, echo);
+        return this;
+    }
+
     LabPacket payload(String text) {
         byte[] bytes = text.getBytes(ISO_8859_1);
         builder.payload(ByteBuffer.wrap(bytes), 0, bytes.length);

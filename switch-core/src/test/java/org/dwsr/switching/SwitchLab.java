@@ -321,7 +321,12 @@ final class SwitchLab implements SwitchOutput {
         text.append(options.mss() == 0 ? "" : " mss=" + options.mss());
         text.append(options.sackPermitted() ? " sack" : "");
         text.append(options.windowScale() == TcpOptions.NO_WINDOW_SCALE ? "" : " ws=" + options.windowScale());
-        text.append(options.timestampsOffset() == 0 ? "" : " ts");
+        int at = options.timestampsOffset();
+        text.append(
+                at == 0
+                        ? ""
+                        : " ts=" + frame.buffer().getInt(at) + "/"
+                                + frame.buffer().getInt(at + 4));
         if (frame.payloadLength() > 0) {
             byte[] payload = new byte[frame.payloadLength()];
             for (int i = 0; i < payload.length; i++) {

@@ -364,6 +364,71 @@ class WebSwitchPreallocateTest {
         }
     }
 
+    /** What only a guessed server can have agreed to (RFC 7323, RFC 3168). */
+    @Nested
+    class Options {
+        private final long tag = MigrationTag.with(MigrationTag.with(PROVED, true, true), 0xffff, MigrationTag.GUESS);
+
+        @Test
+        void shouldTellInTheTagWhatTheSynOffers() {
+            c1.syn().timestamps(7, 0).flags("SEC").send();
+            assertThat(lab.decisions()).contains("s3 guess/020 SEC seq=c+0 win=502 mss=1460 sack ws=7 ts=7/0");
+            assertThat(MigrationTag.timestamps(lab.lastTag)).isTrue();
+            assertThat(MigrationTag.ecn(lab.lastTag)).isTrue();
+            lab.client(2).syn().flags("SE").send();
+            assertThat(MigrationTag.timestamps(lab.lastTag)).isFalse();
+            assertThat(MigrationTag.ecn(lab.lastTag)).isFalse();
+        }
+
+        @Test
+        void shouldOfferNeitherWhenItAnswersItself() {
+            c1.syn().timestamps(7, 0).flags("SEC").payload("x").send();
+            assertThat(lab.decisions()).containsExactly("c1 SA seq=w+0 ack=c+1 win=16384 mss=1460 sack ws=7");
+        }
+
+        @Test
+        void shouldSendTimestampsOnWithAGatheredHead() {
+            guess();
+            c1.packet("PA")
+                    .timestamps(8, 1000)
+                    .payload(IMAGE.substring(0, 9))
+                    .bouncedBy("s3")
+                    .ethSource(tag)
+                    .send();
+            lab.happened();
+            c1.packet("PA")
+                    .seq(10)
+                    .timestamps(9, 1001)
+                    .payload(IMAGE.substring(9))
+                    .bouncedBy("s3")
+                    .send();
+            assertThat(lab.decisions())
+                    .contains("s1 fresh/018 PA seq=c+1 ack=w+1 win=502 ts=9/1001 " + SwitchLab.quote(IMAGE));
+            assertThat(MigrationTag.timestamps(lab.lastTag)).isTrue();
+            assertThat(MigrationTag.ecn(lab.lastTag)).isTrue();
+        }
+
+        @Test
+        void shouldAcknowledgeAndAnswerWithTheServersClockAsTheClientKnowsIt() {
+            guess();
+            c1.packet("PA")
+                    .timestamps(8, 1000)
+                    .payload(IMAGE.substring(0, 9))
+                    .bouncedBy("s3")
+                    .ethSource(tag)
+                    .send();
+            lab.pass(45);
+            assertThat(lab.decisions()).containsExactly("c1 A seq=w+1 ack=c+10 win=32 ts=1000/8");
+            c1.packet("PA")
+                    .seq(10)
+                    .timestamps(9, 1001)
+                    .payload("\r\n\r\n")
+                    .bouncedBy("s3")
+                    .send();
+            assertThat(lab.decisions()).anyMatch(told -> told.contains("c1 PFA") && told.contains(" ts=1001/9 "));
+        }
+    }
+
     @Nested
     class Refused {
         @Test
