@@ -6,6 +6,8 @@ import java.util.Locale;
 public enum SwitchCounter {
     PACKET_INS,
     ARP_REPLIES,
+    /** Answers to neighbour solicitations for the VIP's IPv6 address, probes for duplicates included. */
+    NEIGHBOUR_ADVERTISEMENTS,
     ECHO_REPLIES,
     SYNS_ANSWERED,
     HANDSHAKE_ACKS,
@@ -60,6 +62,14 @@ public enum SwitchCounter {
     DROPPED_MALFORMED,
     DROPPED_BAD_CHECKSUM,
     DROPPED_FRAGMENT,
+    /** IPv6 with a routing header, too many extension headers, or an IPv4-mapped address. */
+    DROPPED_IPV6_HEADERS,
+    /** Path-MTU messages of IPv6 routers to the VIP: no server hears of them. */
+    DROPPED_PACKET_TOO_BIG,
+    /** TCP from a multicast or reserved address. */
+    DROPPED_RESERVED_SOURCE,
+    /** Of IPv6 clients whose address's alias and ports are those of another client's connection. */
+    DROPPED_ALIAS_COLLISION,
     DROPPED_NOT_FOR_VIP,
     DROPPED_FORGED_TAG,
     /** RSTs for no connection, or with a sequence number that only somebody who does not see it would send. */
