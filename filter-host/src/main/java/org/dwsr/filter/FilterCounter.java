@@ -32,6 +32,12 @@ public enum FilterCounter {
     STRAY_HOST_RESET,
     DROPPED_UNCONFIGURED,
     DROPPED_FRAGMENT,
+    /** IPv6 to the VIP with a routing header, too many extension headers, or an IPv4-mapped address. */
+    DROPPED_IPV6_HEADERS,
+    /** TCP to the VIP from a multicast or reserved address. */
+    DROPPED_RESERVED_SOURCE,
+    /** Of IPv6 clients whose address's alias and ports are those of another client's connection. */
+    DROPPED_ALIAS_COLLISION,
     DROPPED_UNKNOWN_ACK,
     DROPPED_STALE_TAG,
     DROPPED_STALE_SEGMENT,

@@ -2,6 +2,7 @@ package org.dwsr.filter;
 
 import java.nio.ByteBuffer;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.MssClass;
 import org.dwsr.packet.SegmentBuilder;
@@ -10,7 +11,6 @@ import org.dwsr.packet.TcpOptions;
 
 /** Writes the segments the filter itself sends: into the server's TCP, to the client, and to the web switch. */
 final class SegmentSender {
-    private static final int SEGMENT = 1448;
     private static final int WINDOW = 65_535;
 
     private final FilterOutput output;
@@ -31,7 +31,7 @@ final class SegmentSender {
      */
     void syn(FilterSettings settings, FilterConnection c) {
         for (int i = 0; i < 2; i++) {
-            builder.start().mss(MssClass.bytes(MigrationTag.mssClass(c.tag)));
+            builder.start(c.ipv6()).mss(MssClass.bytes(MigrationTag.mssClass(c.tag)));
             if (MigrationTag.sack(c.tag)) {
                 builder.sackPermitted();
             }
@@ -45,7 +45,7 @@ final class SegmentSender {
 
     /** Sends a bare segment into the server's TCP, in its own numbers. */
     void control(FilterSettings settings, FilterConnection c, int kernelSeq, int kernelAck, int flags) {
-        builder.start();
+        builder.start(c.ipv6());
         toHost(settings, c, kernelSeq, kernelAck, flags, c.clientWindow);
     }
 
@@ -60,12 +60,12 @@ final class SegmentSender {
             int length,
             boolean fin) {
         c.requestPatches.apply(bytes, offset, length, seq);
-        int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        int segment = MssClass.segment(MigrationTag.mssClass(c.tag), c.ipv6());
         int at = 0;
         do {
             int count = Math.min(segment, length - at);
             boolean last = at + count == length;
-            builder.start().payload(bytes, offset + at, count);
+            builder.start(c.ipv6()).payload(bytes, offset + at, count);
             int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
             toHost(settings, c, seq + at + c.inOffset, ack + c.ackOffset, flags, c.clientWindow);
             at += count;
@@ -73,11 +73,14 @@ final class SegmentSender {
     }
 
     private void toHost(FilterSettings settings, FilterConnection c, int seq, int ack, int flags, int window) {
+        IpAddress vip = settings.config.vip(c.ipv6());
         ByteBuffer frame = builder.build(
                 settings.server.mac(),
                 settings.config.vmac(),
-                ConnectionKey.clientAddress(c.key),
-                settings.config.vip(),
+                c.clientHigh,
+                c.clientLow,
+                vip.high(),
+                vip.low(),
                 ConnectionKey.clientPort(c.key),
                 ConnectionKey.servicePort(c.key),
                 seq,
@@ -98,18 +101,21 @@ final class SegmentSender {
             int length,
             boolean fin) {
         c.responsePatches.apply(bytes, offset, length, seq);
-        int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        int segment = MssClass.segment(MigrationTag.mssClass(c.tag), c.ipv6());
+        IpAddress vip = settings.config.vip(c.ipv6());
         int at = 0;
         do {
             int count = Math.min(segment, length - at);
             boolean last = at + count == length;
-            builder.start().payload(bytes, offset + at, count);
+            builder.start(c.ipv6()).payload(bytes, offset + at, count);
             int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
             ByteBuffer frame = builder.build(
                     c.clientMac,
                     settings.server.mac(),
-                    settings.config.vip(),
-                    ConnectionKey.clientAddress(c.key),
+                    vip.high(),
+                    vip.low(),
+                    c.clientHigh,
+                    c.clientLow,
                     ConnectionKey.servicePort(c.key),
                     ConnectionKey.clientPort(c.key),
                     seq + at,
@@ -135,19 +141,22 @@ final class SegmentSender {
             int offset,
             int length,
             boolean fin) {
-        int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        int segment = MssClass.segment(MigrationTag.mssClass(c.tag), c.ipv6());
         long follower = c.clientMac != 0 ? c.clientMac : settings.config.vmac();
+        IpAddress vip = settings.config.vip(c.ipv6());
         int at = 0;
         do {
             int count = Math.min(segment, length - at);
             boolean last = at + count == length;
-            builder.start().payload(bytes, offset + at, count);
+            builder.start(c.ipv6()).payload(bytes, offset + at, count);
             int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
             ByteBuffer frame = builder.build(
                     settings.config.vmac(),
                     at == 0 ? tag(c, kind) : follower,
-                    ConnectionKey.clientAddress(c.key),
-                    settings.config.vip(),
+                    c.clientHigh,
+                    c.clientLow,
+                    vip.high(),
+                    vip.low(),
                     ConnectionKey.clientPort(c.key),
                     ConnectionKey.servicePort(c.key),
                     seq + at,
