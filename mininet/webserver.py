@@ -46,6 +46,7 @@ http {{
     access_log {home}/access.log lab;
     server {{
         listen 80 default_server backlog=4096;
+        {listen6}
         root {www};
         index index.php;
         add_header X-Server {name} always;
@@ -135,7 +136,9 @@ def write_server(home, www, name):
         os.chmod(path, 0o755)
         if folder:
             os.chown(path, user.pw_uid, user.pw_gid)
-    fill = {"home": home, "www": www, "name": name, "user": WEB_USER}
+    # A kernel without IPv6 has no such socket.
+    listen6 = "listen [::]:80 default_server ipv6only=on backlog=4096;" if os.path.exists("/proc/net/if_inet6") else ""
+    fill = {"listen6": listen6, "home": home, "www": www, "name": name, "user": WEB_USER}
     for file, text in (("nginx.conf", _NGINX), ("php.conf", _PHP)):
         with open(os.path.join(home, file), "w", encoding="ascii") as out:
             out.write(text.format(**fill))
