@@ -304,24 +304,27 @@ def headers(lab):
         counted("dropped_packet_too_big", big)
 
 
-@case("IPv6: fragments of a known connection do not reach its server")
+@case("IPv6: fragments and routing headers of a known connection do not reach its server")
 def fragment_of_connection(lab):
+    def counted(count, header, tcp):
+        before = count()
+        packet = Ether(src=client["mac"], dst=lab.vmac) / IPv6(src=client["ip6"], dst=lab.vip6) / header / tcp
+        cable.send(packet)
+        until(lambda: count() == before + 1, 3, f"the packet with {header.name} to be counted")
+
+    client = lab.lab.hosts["c1"]
     with lab.connect(ipv6=True) as connection, Cable(lab, "c1") as cable:
         server = picture(connection)
-        before = lab.filter_counter("dropped_fragment", server)
-        client = lab.lab.hosts["c1"]
-        packet = Ether(src=client["mac"], dst=lab.vmac) / IPv6(src=client["ip6"], dst=lab.vip6)
-        packet /= IPv6ExtHdrFragment(offset=0, m=0, id=9)
-        packet /= TCP(sport=connection.port, dport=80, flags=RST | ACK, seq=1, ack=1)
-        cable.send(packet)
-        # Without its connection flow it goes to the web switch, which drops it as well.
-        seen = lab.switch_counter("dropped_fragment")
-        until(
-            lambda: lab.filter_counter("dropped_fragment", server) > before
-            or lab.switch_counter("dropped_fragment") >= seen,
-            3,
-            "the fragment to be counted",
-        )
+        until(lambda: lab.connection_flows(), 3, "the connection's flow")
+        end = TCP(sport=connection.port, dport=80, flags=RST | ACK, seq=1, ack=1)
+        # Open vSwitch looks behind these headers, so the connection's flow takes them to the server's filter.
+        counted(lambda: lab.filter_counter("dropped_fragment", server), IPv6ExtHdrFragment(offset=0, m=0, id=9), end)
+        counted(lambda: lab.filter_counter("dropped_ipv6_headers", server),
+                IPv6ExtHdrRouting(addresses=["fd00::1"]), end)  # fmt: skip
+        # What is in pieces has no ports to Open vSwitch.
+        for offset, more in ((0, 1), (4, 0)):
+            counted(lambda: lab.switch_counter("dropped_fragment"),
+                    IPv6ExtHdrFragment(offset=offset, m=more, id=9), end)  # fmt: skip
         picture(connection)
 
 
