@@ -31,7 +31,7 @@ final class FilterFixture implements FilterOutput {
     private static final int OFFSET = 26;
 
     final FilterCore core;
-    private final boolean ipv6;
+    final boolean ipv6;
     private final int isn;
     private final int wseq;
     private final int rseq;
