@@ -31,6 +31,7 @@ RECEIVE_BUFFER = "/proc/sys/net/core/rmem_default"
 RECEIVE_BUFFER_SAVED = os.path.join(RUN, "rmem_default.saved")
 RECEIVE_BUFFER_BYTES = 16 << 20
 VIP = "10.0.0.100"
+VIP6 = "fd00::100"
 VMAC = "02:00:5e:00:01:64"
 CLIENTS = 2
 MAX_SERVERS = 32
@@ -380,6 +381,8 @@ def default_document(servers, requests, handshake):
     names = [f"s{number}" for number in range(1, servers + 1)]
     return {
         "vip": VIP,
+        # A kernel may be without IPv6.
+        **({"vip6": VIP6} if os.path.exists("/proc/net/if_inet6") else {}),
         "vmac": VMAC,
         "services": [
             {
@@ -564,7 +567,7 @@ def keep(lab, options, say):
     hosts = topology.plan(lab.prefix, CLIENTS, options["servers"], needs_wire(options))
     document = make_document(options, hosts)
     lab.record = {"prefix": lab.prefix, "options": options, "hosts": {}, "vip": document["vip"],
-                  "vmac": document["vmac"], "ready": False}  # fmt: skip
+                  "vip6": document.get("vip6"), "vmac": document["vmac"], "ready": False}  # fmt: skip
 
     say(f"network: {CLIENTS} clients, Open vSwitch, {options['servers']} servers behind their filters")
     # The interfaces are recognised by name after a crash; namespaces by what is recorded here.
@@ -574,7 +577,7 @@ def keep(lab, options, say):
         host["ns"] = namespace_of(host["pid"])
     lab.record["hosts"] = hosts
     lab.save()
-    topology.configure(hosts, document["vip"], options["rate_mbit"])
+    topology.configure(hosts, document["vip"], document.get("vip6"), options["rate_mbit"])
     with raised_receive_buffer():
         topology.start_switch(net, lab.prefix)
         wait_until(

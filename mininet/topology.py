@@ -11,6 +11,7 @@ of the same shape before it (dw-c1n, dw-c1h), which delays frames or lets them s
 
 import contextlib
 import hashlib
+import os
 import re
 import subprocess
 
@@ -68,6 +69,7 @@ def plan(prefix, clients, servers, wired=False):
         hosts[name] = {
             "kind": "client",
             "ip": f"10.0.0.{number}",
+            "ip6": f"fd00::{number:x}",
             "mac": mac(prefix, 0, number),
             "port": number,
             "ovs": f"{prefix}-{name}o",
@@ -79,6 +81,7 @@ def plan(prefix, clients, servers, wired=False):
         hosts[name] = {
             "kind": "server",
             "ip": f"10.0.0.{10 + number}",
+            "ip6": f"fd00::{10 + number:x}",
             "mac": mac(prefix, 1, number),
             "port": clients + number,
             "ovs": f"{prefix}-{name}o",
@@ -152,11 +155,11 @@ def congestion_control(hosts, name):
             _run(*enter(host), "sysctl", "-q", "-w", f"net.ipv4.tcp_congestion_control={name}")
 
 
-def configure(hosts, vip, rate_mbit):
+def configure(hosts, vip, vip6, rate_mbit):
     """Sets offloads, addresses and kernel settings.
 
     Ports of a user-space bridge need packets with complete checksums and of wire size. The congestion control is
-    cubic on every machine, for comparable runs.
+    cubic on every machine, for comparable runs. Without vip6 there is no IPv6.
     """
     congestion_control(hosts.values(), "cubic")
     for host in hosts.values():
@@ -174,7 +177,6 @@ def configure(hosts, vip, rate_mbit):
             _run("sysctl", "-q", "-w", *[setting.replace(".", "/") for setting in settings])
             _run("ip", "link", "set", interface, "up")
         settings = [
-            "net.ipv6.conf.all.disable_ipv6=1",
             "net.ipv4.conf.all.rp_filter=0",
             "net.ipv4.conf.eth0.rp_filter=0",
         ]
@@ -192,6 +194,26 @@ def configure(hosts, vip, rate_mbit):
                     "tbf", "rate", f"{rate_mbit}mbit", "burst", "64kb", "latency", "100ms",
                 )  # fmt: skip
         _run(*inside, "sysctl", "-q", "-w", *settings)
+        _configure_ipv6(inside, host, vip6)
+
+
+def _configure_ipv6(inside, host, vip6):
+    """Addresses that are there at once (no duplicate address detection) and that nobody else hands out.
+
+    A server's eth0 needs its link-local address: whoever owns the VIP on lo alone asks for neighbours with that one,
+    and answers no solicitation for the VIP.
+    """
+    if not os.path.exists("/proc/net/if_inet6"):
+        return
+    _run(*inside, "sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1")
+    if vip6 is None:
+        return
+    quiet = ("accept_ra=0", "autoconf=0", "accept_dad=0", "dad_transmits=0", "router_solicitations=0")
+    _run(*inside, "sysctl", "-q", "-w", *[f"net.ipv6.conf.eth0.{setting}" for setting in quiet])
+    _run(*inside, "sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=0")
+    _run(*inside, "ip", "addr", "add", f"{host['ip6']}/64", "dev", "eth0", "nodad")
+    if host["kind"] == "server":
+        _run(*inside, "ip", "addr", "add", f"{vip6}/128", "dev", "lo", "nodad")
 
 
 def start_switch(net, prefix):

@@ -47,6 +47,7 @@ http {{
     access_log {home}/access.log lab;
     server {{
         listen 80 default_server backlog=4096;
+        {listen6}
         root {www};
         index index.php;
         add_header X-Server {name} always;
@@ -219,6 +220,9 @@ def write_server(home, www, name):
     modules = "\n".join(f"LoadModule {module}_module {_APACHE_MODULE_FOLDER}/mod_{module}.so" for module in _APACHE_MODULES)
     fill = {"home": home, "www": www, "name": name, "user": WEB_USER, "modules": modules,
             "websocket_port": WEBSOCKET_PORT}  # fmt: skip
+    # A kernel without IPv6 has no such socket.
+    ipv6 = os.path.exists("/proc/net/if_inet6")
+    fill["listen6"] = "listen [::]:80 default_server ipv6only=on backlog=4096;" if ipv6 else ""
     with open(os.path.join(home, "who.txt"), "w", encoding="ascii") as out:
         out.write(name + "\n")
     for file, text in (("nginx.conf", _NGINX), ("apache.conf", _APACHE), ("php.conf", _PHP)):

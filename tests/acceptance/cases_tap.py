@@ -32,7 +32,7 @@ def capture(pieces):
 
 
 def read(vip, pieces):
-    tap = OpenFlowTap(6653, "", vip)
+    tap = OpenFlowTap(6653, "", (vip,))
     tap._reading = io.BytesIO(capture(pieces))
     return tap.read()
 

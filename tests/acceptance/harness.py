@@ -247,8 +247,11 @@ class LabUnderTest:
         self.lab = lab
         self.mode = mode
         self.vip = lab.record["vip"]
+        self.vip6 = lab.record["vip6"]
         self.vmac = lab.record["vmac"]
-        self.tap = OpenFlowTap(int(lab.options["openflow"].rpartition(":")[2]), lab.path("openflow.pcap"), self.vip)
+        self.tap = OpenFlowTap(
+            int(lab.options["openflow"].rpartition(":")[2]), lab.path("openflow.pcap"), (self.vip, self.vip6)
+        )
 
     # ---- clients
 
@@ -263,24 +266,26 @@ class LabUnderTest:
             finally:
                 _enter(home.fileno())
 
-    def connect(self, client="c1", port=80, source_port=0, timeout=15.0, nodelay=True, options=(), address=None):
+    def connect(self, client="c1", port=80, source_port=0, timeout=15.0, nodelay=True, options=(), address=None,
+                ipv6=False):  # fmt: skip
         """Opens a TCP connection from a client to the VIP, or to another address."""
         with self.inside(client):
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_STREAM)
+        vip = self.vip6 if ipv6 else self.vip
         try:
             for level, option, value in options:
                 sock.setsockopt(level, option, value)
             if source_port:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                sock.bind(("0.0.0.0", source_port))
+                sock.bind(("::" if ipv6 else "0.0.0.0", source_port))
             if nodelay:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(timeout)
-            sock.connect((address or self.vip, port))
+            sock.connect((address or vip, port))
         except BaseException:
             sock.close()
             raise
-        return Connection(sock, self.vip, timeout)
+        return Connection(sock, f"[{vip}]" if ipv6 else vip, timeout)
 
     def packet_socket(self, client="c1"):
         """A raw socket on a client's interface: whole Ethernet frames."""
@@ -308,8 +313,11 @@ class LabUnderTest:
         )  # fmt: skip
 
     def curl(self, *words, client="c1", timeout=60):
-        """Runs curl in a client's namespace; "VIP" in a word becomes http://the-vip."""
-        return self.run(client, "curl", "-sS", *(word.replace("VIP", f"http://{self.vip}") for word in words),
+        """Runs curl in a client's namespace; "VIP" in a word becomes http://the-vip, "VIP6" the same over IPv6."""
+        urls = (("VIP6", f"http://[{self.vip6}]"), ("VIP", f"http://{self.vip}"))
+        for name, url in urls:
+            words = [word.replace(name, url) for word in words]
+        return self.run(client, "curl", "-sS", *words,
                         timeout=timeout)  # fmt: skip
 
     # ---- evidence from outside DWSR
@@ -356,7 +364,7 @@ class LabUnderTest:
     def sockets(self, host, state="established"):
         """The host's TCP sockets on port 80 in a state, as ss prints them; probes within the host not counted."""
         text = self.run(host, "ss", "-Htn", "state", state, "( sport = :80 )")
-        return [line.split() for line in text.splitlines() if self.vip in line]
+        return [line.split() for line in text.splitlines() if self.vip in line or f"[{self.vip6}]" in line]
 
     def sockets_of(self, port, *servers):
         """The servers whose own TCP has a socket in any state for a client port."""
@@ -434,7 +442,9 @@ class LabUnderTest:
     def settle(self):
         """Waits until no client has a connection left over, e.g. of a request that was sent before all was ready and is
         still being repeated: its handshake with a server would be counted to whatever case runs then."""
-        states = ("state", "connected", "exclude", "time-wait", "exclude", "fin-wait-2", "dst", self.vip)
+        states = ["state", "connected", "exclude", "time-wait", "exclude", "fin-wait-2", "dst", self.vip]
+        if self.vip6:
+            states += ["or", "dst", f"[{self.vip6}]"]
         until(lambda: not any(self.run(client, "ss", "-Htn", *states) for client in ("c1", "c2")), 30,
               "the clients' left-over connections to go")  # fmt: skip
         return self

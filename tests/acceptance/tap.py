@@ -1,6 +1,7 @@
 """Reads along what Open vSwitch tells the web switch: packet-ins, from a capture of the OpenFlow port on lo."""
 
 import contextlib
+import ipaddress
 import os
 import struct
 import subprocess
@@ -23,13 +24,19 @@ class PacketIn:
     def tcp(self):
         """(source, source port, destination, destination port, seq, ack, flags, payload) or None."""
         frame = self.frame
-        if len(frame) < 54 or frame[12:14] != b"\x08\x00" or frame[23] != 6:
+        if len(frame) >= 74 and frame[12:14] == b"\x86\xdd" and frame[20] == 6:
+            header = 54
+            total = header + struct.unpack_from("!H", frame, 18)[0]
+            addresses = [ipaddress.IPv6Address(frame[at : at + 16]).compressed for at in (22, 38)]
+        elif len(frame) >= 54 and frame[12:14] == b"\x08\x00" and frame[23] == 6:
+            header = 14 + (frame[14] & 15) * 4
+            total = 14 + struct.unpack_from("!H", frame, 16)[0]
+            addresses = [dotted(frame[at : at + 4]) for at in (26, 30)]
+        else:
             return None
-        header = 14 + (frame[14] & 15) * 4
-        total = 14 + struct.unpack_from("!H", frame, 16)[0]
         source_port, port, seq, ack, offset, flags = struct.unpack_from("!HHIIBB", frame, header)
         payload = frame[header + (offset >> 4) * 4 : total]
-        return (dotted(frame[26:30]), source_port, dotted(frame[30:34]), port, seq, ack, flags, payload)
+        return (addresses[0], source_port, addresses[1], port, seq, ack, flags, payload)
 
 
 def dotted(address):
@@ -64,10 +71,10 @@ class Stream:
 class OpenFlowTap:
     """A tcpdump on the OpenFlow port for the whole test run, and the packet-ins in it so far."""
 
-    def __init__(self, port, path, vip):
+    def __init__(self, port, path, vips):
         self.port = port
         self.path = path
-        self.vip = vip
+        self.vips = vips
         self.packet_ins = []
         self.response_segments = []
         self.total = 0
@@ -143,7 +150,7 @@ class OpenFlowTap:
         found = []
         for packet_in in self.packet_ins:
             tcp = packet_in.tcp
-            if tcp and tcp[1] == client_port and tcp[2] == self.vip:
+            if tcp and tcp[1] == client_port and tcp[2] in self.vips:
                 found.append(packet_in)
         return found
 
@@ -197,5 +204,5 @@ class OpenFlowTap:
         self.total += 1
         self.packet_ins.append(packet_in)
         tcp = packet_in.tcp
-        if tcp and tcp[0] == self.vip and tcp[7]:
+        if tcp and tcp[0] in self.vips and tcp[7]:
             self.response_segments.append(packet_in)

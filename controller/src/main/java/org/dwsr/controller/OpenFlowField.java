@@ -1,7 +1,9 @@
 package org.dwsr.controller;
 
+import java.nio.ByteBuffer;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.function.LongFunction;
 import java.util.function.ToLongFunction;
 import org.dwsr.flow.FieldValue;
@@ -11,12 +13,15 @@ import org.jspecify.annotations.Nullable;
 import org.projectfloodlight.openflow.protocol.match.Match;
 import org.projectfloodlight.openflow.types.EthType;
 import org.projectfloodlight.openflow.types.IPv4Address;
+import org.projectfloodlight.openflow.types.IPv6Address;
 import org.projectfloodlight.openflow.types.IpProtocol;
 import org.projectfloodlight.openflow.types.MacAddress;
 import org.projectfloodlight.openflow.types.Masked;
 import org.projectfloodlight.openflow.types.OFPort;
 import org.projectfloodlight.openflow.types.OFValueType;
+import org.projectfloodlight.openflow.types.OFVlanVidMatch;
 import org.projectfloodlight.openflow.types.TransportPort;
+import org.projectfloodlight.openflow.types.U8;
 
 /** A match field of ours and the OpenFlowJ type that stands for it, both ways. */
 final class OpenFlowField<F extends OFValueType<F>> {
@@ -48,6 +53,19 @@ final class OpenFlowField<F extends OFValueType<F>> {
                 value -> EthType.of((int) value),
                 EthType::getValue);
         put(
+                MatchField.VLAN_VID,
+                org.projectfloodlight.openflow.protocol.match.MatchField.VLAN_VID,
+                value -> OFVlanVidMatch.ofRawVid((short) value),
+                OFVlanVidMatch::getRawVid);
+        put(
+                MatchField.ICMPV6_TYPE,
+                org.projectfloodlight.openflow.protocol.match.MatchField.ICMPV6_TYPE,
+                value -> U8.of((short) value),
+                U8::getValue);
+        putIpv6(MatchField.IPV6_SRC, org.projectfloodlight.openflow.protocol.match.MatchField.IPV6_SRC);
+        putIpv6(MatchField.IPV6_DST, org.projectfloodlight.openflow.protocol.match.MatchField.IPV6_DST);
+        putIpv6(MatchField.ND_TARGET, org.projectfloodlight.openflow.protocol.match.MatchField.IPV6_ND_TARGET);
+        put(
                 MatchField.IP_PROTO,
                 org.projectfloodlight.openflow.protocol.match.MatchField.IP_PROTO,
                 value -> IpProtocol.of((short) value),
@@ -69,13 +87,19 @@ final class OpenFlowField<F extends OFValueType<F>> {
     }
 
     private final org.projectfloodlight.openflow.protocol.match.MatchField<F> field;
-    private final LongFunction<F> encode;
-    private final ToLongFunction<F> decode;
+    private final Encoder<F> encode;
+    private final Function<F, FieldValue> decode;
+
+    /** Makes a value of two halves, of which only wide fields have an upper one. */
+    @FunctionalInterface
+    private interface Encoder<F> {
+        F encode(long high, long low);
+    }
 
     private OpenFlowField(
             org.projectfloodlight.openflow.protocol.match.MatchField<F> field,
-            LongFunction<F> encode,
-            ToLongFunction<F> decode) {
+            Encoder<F> encode,
+            Function<F, FieldValue> decode) {
         this.field = field;
         this.encode = encode;
         this.decode = decode;
@@ -86,7 +110,18 @@ final class OpenFlowField<F extends OFValueType<F>> {
             org.projectfloodlight.openflow.protocol.match.MatchField<F> field,
             LongFunction<F> encode,
             ToLongFunction<F> decode) {
-        FIELDS.put(ours, new OpenFlowField<>(field, encode, decode));
+        FIELDS.put(
+                ours,
+                new OpenFlowField<>(
+                        field, (high, low) -> encode.apply(low), value -> FieldValue.of(decode.applyAsLong(value))));
+    }
+
+    private static void putIpv6(
+            MatchField ours, org.projectfloodlight.openflow.protocol.match.MatchField<IPv6Address> field) {
+        FIELDS.put(ours, new OpenFlowField<>(field, IPv6Address::of, value -> {
+            ByteBuffer bytes = ByteBuffer.wrap(value.getBytes());
+            return FieldValue.of(bytes.getLong(0), bytes.getLong(8));
+        }));
     }
 
     /** A bound match template as an OpenFlow match. */
@@ -94,7 +129,7 @@ final class OpenFlowField<F extends OFValueType<F>> {
         Match.Builder match = OpenFlowFlows.OF13.buildMatch();
         FIELDS.forEach((ours, field) -> {
             if (template.has(ours)) {
-                field.put(match, template.value(ours), template.mask(ours), template.isExact(ours));
+                field.put(match, template, ours);
             }
         });
         return match.build();
@@ -113,22 +148,27 @@ final class OpenFlowField<F extends OFValueType<F>> {
         return fields == template.fields().size() ? template : null;
     }
 
-    private void put(Match.Builder match, long value, long mask, boolean exact) {
-        if (exact) {
-            match.setExact(field, encode.apply(value));
+    private void put(Match.Builder match, MatchTemplate template, MatchField ours) {
+        F value = encode.encode(template.high(ours), template.value(ours));
+        if (template.isExact(ours)) {
+            match.setExact(field, value);
         } else {
-            match.setMasked(field, encode.apply(value), encode.apply(mask));
+            match.setMasked(field, value, encode.encode(0, template.mask(ours)));
         }
     }
 
     private MatchTemplate get(Match match, MatchField ours, MatchTemplate template) {
         if (match.isExact(field)) {
-            return template.with(ours, decode.applyAsLong(match.get(field)));
+            return template.with(ours, decode.apply(match.get(field)));
         }
         if (match.isPartiallyMasked(field)) {
             Masked<F> masked = match.getMasked(field);
-            return template.with(
-                    ours, FieldValue.of(decode.applyAsLong(masked.getValue())), decode.applyAsLong(masked.getMask()));
+            return ours.isWide()
+                    ? template
+                    : template.with(
+                            ours,
+                            decode.apply(masked.getValue()),
+                            decode.apply(masked.getMask()).value());
         }
         return template;
     }

@@ -4,12 +4,14 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import org.dwsr.config.DwsrConfig;
 import org.dwsr.flow.ActionTemplate;
 import org.dwsr.flow.FlowCookie;
 import org.dwsr.flow.FlowTemplate;
 import org.dwsr.flow.MatchField;
 import org.dwsr.flow.MatchTemplate;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.projectfloodlight.openflow.protocol.OFFactories;
 import org.projectfloodlight.openflow.protocol.OFFactory;
 import org.projectfloodlight.openflow.protocol.OFFlowMod;
@@ -115,25 +117,42 @@ final class OpenFlowFlows {
 
     /** The connection that a connection flow's match stands for. */
     static long connectionKey(MatchTemplate match) {
-        return ConnectionKey.of((int) match.value(MatchField.IPV4_SRC), (int) match.value(MatchField.TCP_SRC), (int)
-                match.value(MatchField.TCP_DST));
+        return ConnectionKey.of(
+                client(match).alias(), (int) match.value(MatchField.TCP_SRC), (int) match.value(MatchField.TCP_DST));
     }
 
-    /** Whether a match has the fields of a connection flow toward this VIP. */
-    static boolean isConnection(MatchTemplate match, int vip) {
-        return match.has(MatchField.IPV4_SRC)
-                && match.has(MatchField.IPV4_DST)
+    /** The client's address in a connection flow's match. */
+    static IpAddress client(MatchTemplate match) {
+        return match.isIpv6()
+                ? IpAddress.of(match.high(MatchField.IPV6_SRC), match.value(MatchField.IPV6_SRC))
+                : IpAddress.ofIpv4((int) match.value(MatchField.IPV4_SRC));
+    }
+
+    /** Whether a match has the fields of a connection flow toward the VIP. */
+    static boolean isConnection(MatchTemplate match, DwsrConfig config) {
+        MatchField source = match.isIpv6() ? MatchField.IPV6_SRC : MatchField.IPV4_SRC;
+        MatchField destination = match.isIpv6() ? MatchField.IPV6_DST : MatchField.IPV4_DST;
+        return match.has(source)
                 && match.has(MatchField.TCP_SRC)
                 && match.has(MatchField.TCP_DST)
-                && (int) match.value(MatchField.IPV4_DST) == vip;
+                && isVip(match, destination, config);
     }
 
-    /** Whether a match has the fields of a client's return flow from this VIP. */
-    static boolean isClientReturn(MatchTemplate match, int vip) {
+    /** Whether a match has the fields of a client's return flow from the VIP. */
+    static boolean isClientReturn(MatchTemplate match, DwsrConfig config) {
         return match.has(MatchField.ETH_DST)
                 && match.isExact(MatchField.ETH_DST)
-                && match.has(MatchField.IPV4_SRC)
-                && (int) match.value(MatchField.IPV4_SRC) == vip;
+                && isVip(match, match.isIpv6() ? MatchField.IPV6_SRC : MatchField.IPV4_SRC, config);
+    }
+
+    private static boolean isVip(MatchTemplate match, MatchField field, DwsrConfig config) {
+        if (!match.has(field)) {
+            return false;
+        }
+        IpAddress vip = config.vip6();
+        return match.isIpv6()
+                ? vip != null && vip.is(match.high(field), match.value(field))
+                : (int) match.value(field) == config.vip();
     }
 
     /** The client that a return flow's match stands for. */

@@ -10,9 +10,9 @@ import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.regex.Pattern;
-import org.dwsr.config.Ipv4Address;
 import org.dwsr.config.MacAddress;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.switching.FilterReport;
 
@@ -26,7 +26,7 @@ import org.dwsr.switching.FilterReport;
  *   "counters": { "name": 1 } }
  * </pre>
  *
- * {@code live}, {@code ended} and {@code counters} may be absent.
+ * An IPv6 client is {@code "[fd00::1]:40000"}. {@code live}, {@code ended} and {@code counters} may be absent.
  */
 final class ReportReader {
     private static final ObjectMapper JSON = JsonMapper.builder()
@@ -67,11 +67,13 @@ final class ReportReader {
         }
         JsonNode live = list(root, "live");
         long[] liveKeys = new long[live.size()];
+        IpAddress[] liveClients = new IpAddress[live.size()];
         long[] liveTags = new long[live.size()];
         long[] liveClientMacs = new long[live.size()];
         for (int i = 0; i < live.size(); i++) {
             String path = "$.live[" + i + "]";
-            liveKeys[i] = key(live.get(i), path);
+            liveClients[i] = client(live.get(i), path);
+            liveKeys[i] = key(live.get(i), path, liveClients[i]);
             liveTags[i] = mac(live.get(i), path, "tag");
             if (!MigrationTag.isTag(liveTags[i])) {
                 throw new Malformed(path + ".tag: a migration tag (d6:52… or d6:53…) is expected");
@@ -80,10 +82,12 @@ final class ReportReader {
         }
         JsonNode ended = list(root, "ended");
         long[] endedKeys = new long[ended.size()];
+        IpAddress[] endedClients = new IpAddress[ended.size()];
         int[] endedSeqs = new int[ended.size()];
         for (int i = 0; i < ended.size(); i++) {
             String path = "$.ended[" + i + "]";
-            endedKeys[i] = key(ended.get(i), path);
+            endedClients[i] = client(ended.get(i), path);
+            endedKeys[i] = key(ended.get(i), path, endedClients[i]);
             endedSeqs[i] = (int) number(ended.get(i), path, "seq", 0, 0xFFFF_FFFFL);
         }
         JsonNode values = root.path("counters");
@@ -94,7 +98,16 @@ final class ReportReader {
             counters.put(value.getKey(), number(values, "$.counters", value.getKey(), 0, Long.MAX_VALUE));
         }
         report = new FilterReport(
-                server, boot, full.booleanValue(), liveKeys, liveTags, liveClientMacs, endedKeys, endedSeqs);
+                server,
+                boot,
+                full.booleanValue(),
+                liveKeys,
+                liveClients,
+                liveTags,
+                liveClientMacs,
+                endedKeys,
+                endedClients,
+                endedSeqs);
     }
 
     FilterReport report() {
@@ -113,21 +126,30 @@ final class ReportReader {
         return list;
     }
 
-    private static long key(JsonNode node, String path) throws Malformed {
+    private static IpAddress client(JsonNode node, String path) throws Malformed {
         String client = text(node, path, "client");
-        int colon = client.lastIndexOf(':');
-        int address;
+        String address = client.substring(0, Math.max(0, client.lastIndexOf(':')));
+        boolean bracketed = address.startsWith("[") && address.endsWith("]");
         try {
-            address = Ipv4Address.parse(client.substring(0, Math.max(0, colon)));
+            IpAddress parsed = IpAddress.parse(bracketed ? address.substring(1, address.length() - 1) : address);
+            if (parsed.isIpv6() == bracketed) {
+                return parsed;
+            }
         } catch (IllegalArgumentException e) {
             throw new Malformed(path + ".client: an address and a port are expected: " + e.getMessage());
         }
+        throw new Malformed(path + ".client: brackets around an IPv6 address, and only there, are expected");
+    }
+
+    private static long key(JsonNode node, String path, IpAddress address) throws Malformed {
+        String client = text(node, path, "client");
+        int colon = client.lastIndexOf(':');
         String digits = client.substring(colon + 1);
         int port = PORT.matcher(digits).matches() ? Integer.parseInt(digits) : 0;
         if (port < 1 || port > MAX_PORT) {
             throw new Malformed(path + ".client: a port from 1 to " + MAX_PORT + " is expected");
         }
-        return ConnectionKey.of(address, port, (int) number(node, path, "port", 1, MAX_PORT));
+        return ConnectionKey.of(address.alias(), port, (int) number(node, path, "port", 1, MAX_PORT));
     }
 
     private static long mac(JsonNode node, String path, String field) throws Malformed {

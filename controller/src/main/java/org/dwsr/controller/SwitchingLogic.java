@@ -2,6 +2,7 @@ package org.dwsr.controller;
 
 import java.nio.ByteBuffer;
 import org.dwsr.config.DwsrConfig;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.switching.CounterSink;
 import org.dwsr.switching.FilterReport;
 import org.dwsr.switching.SwitchOutput;
@@ -16,11 +17,11 @@ interface SwitchingLogic {
 
     void onFlowRemoved(long datapath, long connectionKey, long nowNs);
 
-    void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs);
+    void onFlowRead(long datapath, long connectionKey, IpAddress client, long serverMac, long nowNs);
 
-    void onReturnRemoved(long datapath, long clientMac);
+    void onReturnRemoved(long datapath, long clientMac, boolean ipv6);
 
-    void onReturnRead(long datapath, long clientMac, int port);
+    void onReturnRead(long datapath, long clientMac, boolean ipv6, int port);
 
     void onDatapath(long datapath, boolean connected, long nowNs);
 
@@ -60,18 +61,18 @@ interface SwitchingLogic {
         }
 
         @Override
-        public void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs) {
-            webSwitch.onFlowRead(datapath, connectionKey, serverMac, nowNs);
+        public void onFlowRead(long datapath, long connectionKey, IpAddress client, long serverMac, long nowNs) {
+            webSwitch.onFlowRead(datapath, connectionKey, client, serverMac, nowNs);
         }
 
         @Override
-        public void onReturnRemoved(long datapath, long clientMac) {
-            webSwitch.onReturnRemoved(datapath, clientMac);
+        public void onReturnRemoved(long datapath, long clientMac, boolean ipv6) {
+            webSwitch.onReturnRemoved(datapath, clientMac, ipv6);
         }
 
         @Override
-        public void onReturnRead(long datapath, long clientMac, int port) {
-            webSwitch.onReturnRead(datapath, clientMac, port);
+        public void onReturnRead(long datapath, long clientMac, boolean ipv6, int port) {
+            webSwitch.onReturnRead(datapath, clientMac, ipv6, port);
         }
 
         @Override

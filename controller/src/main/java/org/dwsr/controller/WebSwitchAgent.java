@@ -24,6 +24,7 @@ import org.dwsr.flow.FlowTemplate;
 import org.dwsr.flow.MatchTemplate;
 import org.dwsr.flow.Pipeline;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.switching.CounterSink;
 import org.dwsr.switching.FilterReport;
 import org.dwsr.switching.SwitchOutput;
@@ -353,6 +354,10 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
 
     private List<FlowTemplate> staticFlows(long datapathId, DwsrConfig running) {
         DatapathLayout layout = DatapathLayout.of(running.vip(), running.vmac());
+        IpAddress vip6 = running.vip6();
+        if (vip6 != null) {
+            layout = layout.withVip6(vip6.high(), vip6.low());
+        }
         for (ServiceConfig service : running.services()) {
             layout = layout.withService(service.port());
         }
@@ -393,15 +398,20 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         for (OFFlowStatsEntry entry : datapath.flowsRead()) {
             long cookie = entry.getCookie().getValue();
             MatchTemplate match = OpenFlowField.template(entry.getMatch());
-            if (FlowCookie.isConnection(cookie) && match != null && OpenFlowFlows.isConnection(match, running.vip())) {
+            if (FlowCookie.isConnection(cookie) && match != null && OpenFlowFlows.isConnection(match, running)) {
                 connections++;
                 logic.onFlowRead(
-                        datapath.id(), OpenFlowFlows.connectionKey(match), OpenFlowFlows.serverMac(entry), nowNs);
+                        datapath.id(),
+                        OpenFlowFlows.connectionKey(match),
+                        OpenFlowFlows.client(match),
+                        OpenFlowFlows.serverMac(entry),
+                        nowNs);
             } else if (FlowCookie.isClientReturn(cookie)
                     && match != null
-                    && OpenFlowFlows.isClientReturn(match, running.vip())) {
+                    && OpenFlowFlows.isClientReturn(match, running)) {
                 returns++;
-                logic.onReturnRead(datapath.id(), OpenFlowFlows.clientMac(match), OpenFlowFlows.outputPort(entry));
+                logic.onReturnRead(
+                        datapath.id(), OpenFlowFlows.clientMac(match), match.isIpv6(), OpenFlowFlows.outputPort(entry));
             } else if (FlowCookie.isOurs(cookie) && !isWanted(wanted, entry.getPriority(), match)) {
                 stale++;
                 datapath.send(OpenFlowFlows.deleteStrict(entry.getPriority(), entry.getMatch()));
@@ -437,23 +447,28 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
             return;
         }
         long cookie = removed.getCookie().getValue();
-        if (FlowCookie.isConnection(cookie) && OpenFlowFlows.isConnection(match, running.vip())) {
+        if (FlowCookie.isConnection(cookie) && OpenFlowFlows.isConnection(match, running)) {
             long key = OpenFlowFlows.connectionKey(match);
             if (isNews(datapath, key, removed)) {
                 logic.onFlowRemoved(datapath.id(), key, nowNs);
             }
-        } else if (FlowCookie.isClientReturn(cookie) && OpenFlowFlows.isClientReturn(match, running.vip())) {
+        } else if (FlowCookie.isClientReturn(cookie) && OpenFlowFlows.isClientReturn(match, running)) {
             long clientMac = OpenFlowFlows.clientMac(match);
-            if (isNews(datapath, clientMac, removed)) {
-                logic.onReturnRemoved(datapath.id(), clientMac);
+            if (isNews(datapath, returnKey(clientMac, match.isIpv6()), removed)) {
+                logic.onReturnRemoved(datapath.id(), clientMac, match.isIpv6());
             }
         }
+    }
+
+    /** A client's MAC and family, which is no connection: it would have a client address in 0.0.0.0/15. */
+    private static long returnKey(long clientMac, boolean ipv6) {
+        return ipv6 ? clientMac | 1L << 48 : clientMac;
     }
 
     /**
      * Counts the end of a flow, and tells whether it was not our doing.
      *
-     * @param key the connection, or the client's MAC, which is no connection: it would have a client address in 0.0.0.0/16
+     * @param key the connection, or the {@link #returnKey}
      */
     private boolean isNews(Datapath datapath, long key, OFFlowRemoved removed) {
         if (removed.getReason() == OFFlowRemovedReason.IDLE_TIMEOUT) {
@@ -500,67 +515,75 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
     }
 
     @Override
-    public void installConnection(long datapathId, long connectionKey, int serverIndex) {
+    public void installConnection(long datapathId, long connectionKey, IpAddress client, int serverIndex) {
         Datapath datapath = reachable(datapathId);
         DwsrConfig running = config;
         if (datapath == null || running == null) {
             counters.increment(ControllerCounter.FLOW_MODS_DROPPED_NO_DATAPATH);
             return;
         }
-        datapath.send(OpenFlowFlows.add(connectionFlow(running, datapathId, connectionKey, serverIndex)));
+        datapath.send(OpenFlowFlows.add(connectionFlow(running, datapathId, connectionKey, client, serverIndex)));
         counters.increment(ControllerCounter.FLOW_ADDS_SENT);
     }
 
     @Override
-    public void removeConnection(long datapathId, long connectionKey) {
+    public void removeConnection(long datapathId, long connectionKey, IpAddress client) {
         Datapath datapath = reachable(datapathId);
         DwsrConfig running = config;
         if (datapath == null || running == null) {
             counters.increment(ControllerCounter.FLOW_MODS_DROPPED_NO_DATAPATH);
             return;
         }
-        FlowTemplate flow = connectionFlow(running, datapathId, connectionKey, 0);
+        FlowTemplate flow = connectionFlow(running, datapathId, connectionKey, client, 0);
         datapath.noteDeleted(connectionKey);
         datapath.send(OpenFlowFlows.deleteStrict(flow.priority(), OpenFlowField.match(flow.match())));
         counters.increment(ControllerCounter.FLOW_DELETES_SENT);
     }
 
     @Override
-    public void installReturn(long datapathId, long clientMac, int port) {
+    public void installReturn(long datapathId, long clientMac, boolean ipv6, int port) {
         Datapath datapath = reachable(datapathId);
         DwsrConfig running = config;
         if (datapath == null || running == null) {
             counters.increment(ControllerCounter.FLOW_MODS_DROPPED_NO_DATAPATH);
             return;
         }
-        datapath.send(
-                OpenFlowFlows.add(pipeline.clientReturnFlow(running.vip(), clientMac, Integer.toUnsignedLong(port))));
+        datapath.send(OpenFlowFlows.add(returnFlow(running, clientMac, ipv6, Integer.toUnsignedLong(port))));
         counters.increment(ControllerCounter.FLOW_ADDS_SENT);
     }
 
     @Override
-    public void removeReturn(long datapathId, long clientMac) {
+    public void removeReturn(long datapathId, long clientMac, boolean ipv6) {
         Datapath datapath = reachable(datapathId);
         DwsrConfig running = config;
         if (datapath == null || running == null) {
             counters.increment(ControllerCounter.FLOW_MODS_DROPPED_NO_DATAPATH);
             return;
         }
-        FlowTemplate flow = pipeline.clientReturnFlow(running.vip(), clientMac, 0);
-        datapath.noteDeleted(clientMac);
+        FlowTemplate flow = returnFlow(running, clientMac, ipv6, 0);
+        datapath.noteDeleted(returnKey(clientMac, ipv6));
         datapath.send(OpenFlowFlows.deleteStrict(flow.priority(), OpenFlowField.match(flow.match())));
         counters.increment(ControllerCounter.FLOW_DELETES_SENT);
     }
 
-    private FlowTemplate connectionFlow(DwsrConfig running, long datapathId, long connectionKey, int serverIndex) {
+    private FlowTemplate returnFlow(DwsrConfig running, long clientMac, boolean ipv6, long port) {
+        IpAddress vip = running.vip(ipv6);
+        return ipv6
+                ? pipeline.clientReturnFlow6(vip.high(), vip.low(), clientMac, port)
+                : pipeline.clientReturnFlow(running.vip(), clientMac, port);
+    }
+
+    private FlowTemplate connectionFlow(
+            DwsrConfig running, long datapathId, long connectionKey, IpAddress client, int serverIndex) {
         ServerConfig server = running.servers().get(serverIndex);
         boolean here = server.attachment().datapath() == datapathId;
-        return pipeline.connectionFlow(
-                running.vip(),
-                ConnectionKey.clientAddress(connectionKey),
-                ConnectionKey.clientPort(connectionKey),
-                ConnectionKey.servicePort(connectionKey),
-                server.mac(),
-                here ? server.attachment().port() : ActionTemplate.PORT_NORMAL);
+        long port = here ? server.attachment().port() : ActionTemplate.PORT_NORMAL;
+        int clientPort = ConnectionKey.clientPort(connectionKey);
+        int servicePort = ConnectionKey.servicePort(connectionKey);
+        IpAddress vip = running.vip(client.isIpv6());
+        return client.isIpv6()
+                ? pipeline.connectionFlow6(
+                        vip.high(), vip.low(), client.high(), client.low(), clientPort, servicePort, server.mac(), port)
+                : pipeline.connectionFlow(running.vip(), client.alias(), clientPort, servicePort, server.mac(), port);
     }
 }

@@ -40,6 +40,11 @@ final class Documents {
         return config(text(servicePorts));
     }
 
+    /** The same with an IPv6 address for the VIP. */
+    static DwsrConfig dualStack(int... servicePorts) {
+        return config(text(servicePorts).replace("\"vmac\"", "\"vip6\": \"fd00::100\", \"vmac\""));
+    }
+
     static DwsrConfig config(String text) {
         try {
             return ConfigReader.read(new ObjectMapper().readValue(text, Object.class));

@@ -22,6 +22,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.SegmentBuilder;
 import org.dwsr.packet.TcpFlags;
 import org.dwsr.switching.FilterReport;
@@ -181,8 +182,9 @@ class EmbeddedControllerTest {
         private List<OFMessage> request(EmbeddedController controller, int wseq) throws Exception {
             // Nothing is decided before every filter has told its live connections.
             for (String server : List.of("s1", "s2", "s3")) {
-                FilterReport none = new FilterReport(
-                        server, "boot", true, new long[0], new long[0], new long[0], new long[0], new int[0]);
+                long[] no = {};
+                IpAddress[] nobody = {};
+                FilterReport none = new FilterReport(server, "boot", true, no, nobody, no, no, no, nobody, new int[0]);
                 assertThat(controller.agent().report(none).get()).isTrue();
             }
             try (FakeSwitch fake = FakeSwitch.ready(controller.openFlowPort(), 1)) {

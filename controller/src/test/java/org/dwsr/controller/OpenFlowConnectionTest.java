@@ -21,6 +21,7 @@ import org.dwsr.flow.DatapathLayout;
 import org.dwsr.flow.FlowTemplate;
 import org.dwsr.flow.PlainPipeline;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.switching.SwitchOutput;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -55,6 +56,7 @@ class OpenFlowConnectionTest {
     private static final int CLIENT = 0x0A00_0001;
     private static final long CLIENT_MAC = 0x0264_7700_0C01L;
     private static final long CONNECTION = ConnectionKey.of(CLIENT, 40000, 80);
+    private static final IpAddress CLIENT_ADDRESS = IpAddress.ofIpv4(ConnectionKey.clientAddress(CONNECTION));
 
     private final ControllerCounters counters = new ControllerCounters();
     private final RecordingLogic logic = new RecordingLogic();
@@ -486,9 +488,9 @@ class OpenFlowConnectionTest {
         @Test
         void shouldSendTheFlowBeforeTheRequest() throws Exception {
             logic.onPacketIn((output, packetIn) -> {
-                output.installConnection(1, CONNECTION, 0);
+                output.installConnection(1, CONNECTION, CLIENT_ADDRESS, 0);
                 output.packetOut(1, 3, ByteBuffer.wrap(packetIn.frame()), 0, packetIn.frame().length);
-                output.removeConnection(1, CONNECTION);
+                output.removeConnection(1, CONNECTION, CLIENT_ADDRESS);
                 output.packetOut(1, 4, ByteBuffer.wrap(packetIn.frame()), 0, packetIn.frame().length);
             });
             try (FakeSwitch fake = ready(1)) {
@@ -508,7 +510,7 @@ class OpenFlowConnectionTest {
 
         @Test
         void shouldLetL2FindAServerThatIsAttachedElsewhere() throws Exception {
-            logic.onPacketIn((output, packetIn) -> output.installConnection(1, CONNECTION, 2));
+            logic.onPacketIn((output, packetIn) -> output.installConnection(1, CONNECTION, CLIENT_ADDRESS, 2));
             try (FakeSwitch fake = ready(1)) {
                 fake.send(FakeSwitch.packetIn(1, frame(60)));
                 FlowTemplate flow = connectionFlow(Documents.VIP, 40000, Documents.S3_MAC, ActionTemplate.PORT_NORMAL);
@@ -521,8 +523,8 @@ class OpenFlowConnectionTest {
         void shouldCountWhatIsForASwitchThatIsNotThere() throws Exception {
             logic.onPacketIn((output, packetIn) -> {
                 output.packetOut(2, 3, ByteBuffer.wrap(packetIn.frame()), 0, 60);
-                output.installConnection(2, CONNECTION, 0);
-                output.removeConnection(2, CONNECTION);
+                output.installConnection(2, CONNECTION, CLIENT_ADDRESS, 0);
+                output.removeConnection(2, CONNECTION, CLIENT_ADDRESS);
                 output.packetOut(1, 3, ByteBuffer.allocate(70000), 0, 70000);
             });
             try (FakeSwitch fake = ready(1)) {
@@ -536,7 +538,7 @@ class OpenFlowConnectionTest {
 
         @Test
         void shouldTellTheLogicOfFlowsThatEndedButNotOfThoseItEnded() throws Exception {
-            logic.onPacketIn((output, packetIn) -> output.removeConnection(1, CONNECTION));
+            logic.onPacketIn((output, packetIn) -> output.removeConnection(1, CONNECTION, CLIENT_ADDRESS));
             try (FakeSwitch fake = ready(1)) {
                 assertThat(logic.next()).isEqualTo("up 1");
                 FlowTemplate flow = connectionFlow(Documents.VIP, 40000, Documents.S1_MAC, 3);
@@ -560,7 +562,7 @@ class OpenFlowConnectionTest {
 
         @Test
         void shouldTellReturnFlowsFromConnectionFlowsWhenTheyEnd() throws Exception {
-            logic.onPacketIn((output, packetIn) -> output.removeReturn(1, CLIENT_MAC));
+            logic.onPacketIn((output, packetIn) -> output.removeReturn(1, CLIENT_MAC, false));
             try (FakeSwitch fake = ready(1)) {
                 assertThat(logic.next()).isEqualTo("up 1");
                 FlowTemplate flow = returnFlow(Documents.VIP);
@@ -593,7 +595,7 @@ class OpenFlowConnectionTest {
         @Test
         void shouldSendTheReturnFlowBeforeTheRequest() throws Exception {
             logic.onPacketIn((output, packetIn) -> {
-                output.installReturn(1, CLIENT_MAC, 9);
+                output.installReturn(1, CLIENT_MAC, false, 9);
                 output.packetOut(1, 3, ByteBuffer.wrap(packetIn.frame()), 0, packetIn.frame().length);
             });
             try (FakeSwitch fake = ready(1)) {
@@ -906,7 +908,7 @@ class OpenFlowConnectionTest {
         void shouldCloseWhenFlowModsPileUpBecauseTheyCannotBeDropped() throws Exception {
             logic.onPacketIn((output, packetIn) -> {
                 for (int i = 0; i < 1000; i++) {
-                    output.installConnection(1, CONNECTION + i, 0);
+                    output.installConnection(1, CONNECTION + i, CLIENT_ADDRESS, 0);
                 }
             });
             try (FakeSwitch fake = ready(1)) {

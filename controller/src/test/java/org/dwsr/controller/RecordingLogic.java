@@ -9,6 +9,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import org.dwsr.config.DwsrConfig;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.switching.CounterSink;
 import org.dwsr.switching.FilterReport;
 import org.dwsr.switching.SwitchOutput;
@@ -113,18 +114,19 @@ final class RecordingLogic implements SwitchingLogic {
     }
 
     @Override
-    public void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs) {
-        events.add("flow " + datapath + " " + ConnectionKey.format(connectionKey) + " " + Long.toHexString(serverMac));
+    public void onFlowRead(long datapath, long connectionKey, IpAddress client, long serverMac, long nowNs) {
+        events.add("flow " + datapath + " " + client + ":" + ConnectionKey.clientPort(connectionKey) + ">"
+                + ConnectionKey.servicePort(connectionKey) + " " + Long.toHexString(serverMac));
     }
 
     @Override
-    public void onReturnRemoved(long datapath, long clientMac) {
-        events.add("return removed " + datapath + " " + Long.toHexString(clientMac));
+    public void onReturnRemoved(long datapath, long clientMac, boolean ipv6) {
+        events.add((ipv6 ? "return6 removed " : "return removed ") + datapath + " " + Long.toHexString(clientMac));
     }
 
     @Override
-    public void onReturnRead(long datapath, long clientMac, int port) {
-        events.add("return " + datapath + " " + Long.toHexString(clientMac) + " " + port);
+    public void onReturnRead(long datapath, long clientMac, boolean ipv6, int port) {
+        events.add((ipv6 ? "return6 " : "return ") + datapath + " " + Long.toHexString(clientMac) + " " + port);
     }
 
     @Override

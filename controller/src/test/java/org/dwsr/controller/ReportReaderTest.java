@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.nio.charset.StandardCharsets;
 import java.util.Random;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.switching.FilterReport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -42,6 +43,20 @@ class ReportReaderTest {
     }
 
     @Test
+    void shouldReadTheAddressesOfIpv6Clients() throws Exception {
+        FilterReport report = read(REPORT.replace("10.0.0.1:40000", "[2001:db8::1]:40000")
+                        .replace("255.255.255.255:65535", "[fd00::2]:1"))
+                .report();
+        assertThat(report.liveClient(0)).isEqualTo(IpAddress.parse("2001:db8::1"));
+        assertThat(report.liveKey(0))
+                .isEqualTo(ConnectionKey.of(report.liveClient(0).alias(), 40000, 80));
+        assertThat(report.endedClient(0)).isEqualTo(IpAddress.parse("fd00::2"));
+        assertThat(report.endedKey(0))
+                .isEqualTo(ConnectionKey.of(report.endedClient(0).alias(), 1, 8080));
+        assertThat(read(REPORT).report().liveClient(0)).isEqualTo(IpAddress.parse("10.0.0.1"));
+    }
+
+    @Test
     void shouldReadAReportWithNothingToTell() throws Exception {
         ReportReader reader = read("{ \"boot\": \"b\", \"full\": false }");
         assertThat(reader.report().full()).isFalse();
@@ -62,6 +77,10 @@ class ReportReaderTest {
                 "true|1|$.full: true or false is expected",
                 "\"live\": [|\"live\": 7, \"x\": [|$.live: a list is expected",
                 "\"live\": [|\"live\": [ null, |$.live[0].client: a string is expected",
+                "10.0.0.1:40000|2001:db8::1:40000|$.live[0].client: brackets around an IPv6 address, and only there",
+                "10.0.0.1:40000|[10.0.0.1]:40000|$.live[0].client: brackets around an IPv6 address, and only there",
+                "10.0.0.1:40000|[::ffff:10.0.0.1]:40000|$.live[0].client: an address and a port are expected",
+                "10.0.0.1:40000|[2001:db8::1]|$.live[0].client: an address and a port are expected",
                 "10.0.0.1:40000|10.0.0.1|$.live[0].client: an address and a port are expected",
                 "10.0.0.1:40000|10.0.0.1:|$.live[0].client: a port from 1 to 65535 is expected",
                 "10.0.0.1:40000|:40000|$.live[0].client: an address and a port are expected",

@@ -1,6 +1,7 @@
 package org.dwsr.filter;
 
 import org.dwsr.http.BodyFraming;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.TcpOptions;
 import org.dwsr.packet.TcpSeq;
@@ -42,6 +43,10 @@ final class FilterConnection {
     private static final int NEAR = 1 << 28;
 
     final long key;
+    /** The client's address, as in {@link IpAddress}; {@link #key} has only the alias of an IPv6 one. */
+    final long clientHigh;
+
+    final long clientLow;
     State state = State.REBUILDING;
     long tag;
     long clientMac;
@@ -140,8 +145,14 @@ final class FilterConnection {
     long seenNs;
     boolean armed;
 
-    FilterConnection(long key) {
+    FilterConnection(long key, long clientHigh, long clientLow) {
         this.key = key;
+        this.clientHigh = clientHigh;
+        this.clientLow = clientLow;
+    }
+
+    boolean ipv6() {
+        return IpAddress.isIpv6(clientHigh, clientLow);
     }
 
     /** Whether this server was guessed and has got no request yet. */

@@ -105,6 +105,9 @@ public final class FilterCore implements PacketCore {
     private int proved;
     private long[] endedKeys = new long[64];
     private int[] endedSeqs = new int[64];
+    /** Two halves of each client's address. */
+    private long[] endedClients = new long[128];
+
     private int ended;
     private long sweptNs;
     private @Nullable FilterSettings settings;
@@ -120,6 +123,7 @@ public final class FilterCore implements PacketCore {
         ServerConfig server = config.server(serverName);
         if (server != null) {
             settings = new FilterSettings(config, server);
+            frame.vip(config.vip(), config.vip6());
         }
     }
 
@@ -136,6 +140,9 @@ public final class FilterCore implements PacketCore {
         if (kind == FrameFlyweight.Kind.IPV4 && known != null && icmpError.wrap(frame)) {
             return onIcmpError(known);
         }
+        if (kind == FrameFlyweight.Kind.IPV6_REFUSED && known != null && frame.ipDestination() == known.config.vip()) {
+            return drop(FilterCounter.DROPPED_IPV6_HEADERS);
+        }
         if (kind != FrameFlyweight.Kind.TCP) {
             return FORWARD;
         }
@@ -149,8 +156,14 @@ public final class FilterCore implements PacketCore {
         if (classifier == null) {
             return tagged ? drop(FilterCounter.DROPPED_FORGED_TAG) : FORWARD;
         }
+        if (frame.hasReservedSource()) {
+            return drop(FilterCounter.DROPPED_RESERVED_SOURCE);
+        }
         long key = ConnectionKey.of(frame.ipSource(), frame.sourcePort(), frame.destinationPort());
         FilterConnection c = connections.get(key);
+        if (c != null && !frame.isFrom(c.clientHigh, c.clientLow)) {
+            return drop(FilterCounter.DROPPED_ALIAS_COLLISION);
+        }
         if (tagged) {
             return onTagged(known, classifier, key, c, nowNs);
         }
@@ -301,7 +314,7 @@ public final class FilterCore implements PacketCore {
             forget(c);
         }
         counters.increment(FilterCounter.GUESSES_TAKEN);
-        FilterConnection created = new FilterConnection(key);
+        FilterConnection created = new FilterConnection(key, frame.sourceHigh(), frame.sourceLow());
         created.state = State.GUESSED;
         created.guessed = true;
         created.tag = MigrationTag.with(tag, NO_CONTENT_TYPE, MigrationTag.FRESH);
@@ -448,7 +461,7 @@ public final class FilterCore implements PacketCore {
             if (connections.size() >= MAX_CONNECTIONS) {
                 return drop(FilterCounter.DROPPED_TABLE_FULL);
             }
-            FilterConnection created = new FilterConnection(key);
+            FilterConnection created = new FilterConnection(key, frame.sourceHigh(), frame.sourceLow());
             connections.put(key, created);
             return rebuild(known, created, tag, nowNs);
         }
@@ -502,7 +515,7 @@ public final class FilterCore implements PacketCore {
             sender.control(known, c, c.kernelAck, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
         }
         releaseHeld(c);
-        FilterConnection created = new FilterConnection(c.key);
+        FilterConnection created = new FilterConnection(c.key, c.clientHigh, c.clientLow);
         created.clientMac = c.clientMac;
         connections.put(c.key, created);
         return rebuild(known, created, tag, nowNs);
@@ -532,7 +545,12 @@ public final class FilterCore implements PacketCore {
     /** Takes what had to wait for the tag; afterwards {@link #frame} is no longer the packet that came. */
     private void gatherEarly(FilterSettings known, FilterConnection c, ReassemblyBuffer held) {
         early.release(c.key, (buf, offset, length) -> {
-            if (frame.wrap(buf, offset, length, false) == FrameFlyweight.Kind.TCP) {
+            if (frame.wrap(buf, offset, length, false) != FrameFlyweight.Kind.TCP) {
+                return;
+            }
+            if (!frame.isFrom(c.clientHigh, c.clientLow)) {
+                counters.increment(FilterCounter.DROPPED_ALIAS_COLLISION);
+            } else {
                 noteClientMac(known, c);
                 noteClient(c);
                 insertFrame(c, held);
@@ -1110,7 +1128,7 @@ public final class FilterCore implements PacketCore {
         }
         long key = ConnectionKey.of(frame.ipDestination(), frame.destinationPort(), frame.sourcePort());
         FilterConnection c = connections.get(key);
-        if (c == null) {
+        if (c == null || !frame.isTo(c.clientHigh, c.clientLow)) {
             return onStrayHostFrame(known, key);
         }
         c.seenNs = nowNs;
@@ -1142,7 +1160,8 @@ public final class FilterCore implements PacketCore {
     private int onStrayHostFrame(FilterSettings known, long key) {
         if (!frame.hasFlag(TcpFlags.RST) && frame.hasFlag(TcpFlags.ACK)) {
             counters.increment(FilterCounter.STRAY_HOST_RESET);
-            sender.control(known, new FilterConnection(key), frame.ack(), 0, TcpFlags.RST);
+            FilterConnection unknown = new FilterConnection(key, frame.destinationHigh(), frame.destinationLow());
+            sender.control(known, unknown, frame.ack(), 0, TcpFlags.RST);
         }
         return DROP;
     }
@@ -1444,9 +1463,12 @@ public final class FilterCore implements PacketCore {
         if (ended == endedKeys.length) {
             endedKeys = Arrays.copyOf(endedKeys, ended * 2);
             endedSeqs = Arrays.copyOf(endedSeqs, ended * 2);
+            endedClients = Arrays.copyOf(endedClients, ended * 4);
         }
         endedKeys[ended] = c.key;
         endedSeqs[ended] = c.requestSeq;
+        endedClients[ended * 2] = c.clientHigh;
+        endedClients[ended * 2 + 1] = c.clientLow;
         ended++;
     }
 
@@ -1610,13 +1632,13 @@ public final class FilterCore implements PacketCore {
     @Override
     public void report(ReportSink sink, boolean full) {
         for (int i = 0; i < ended; i++) {
-            sink.ended(endedKeys[i], endedSeqs[i]);
+            sink.ended(endedKeys[i], endedClients[i * 2], endedClients[i * 2 + 1], endedSeqs[i]);
         }
         ended = 0;
         for (int i = 0; i < proved && !full; i++) {
             FilterConnection c = connections.get(provedKeys[i]);
             if (c != null && (c.state == State.ACTIVE || c.state == State.BOUNCED)) {
-                sink.live(c.key, c.tag, c.clientMac);
+                sink.live(c.key, c.clientHigh, c.clientLow, c.tag, c.clientMac);
             }
         }
         proved = 0;
@@ -1626,7 +1648,7 @@ public final class FilterCore implements PacketCore {
         for (int i = connections.capacity() - 1; i >= 0; i--) {
             FilterConnection c = connections.slot(i);
             if (c != null && isLive(c)) {
-                sink.live(c.key, c.tag, c.clientMac);
+                sink.live(c.key, c.clientHigh, c.clientLow, c.tag, c.clientMac);
             }
         }
     }

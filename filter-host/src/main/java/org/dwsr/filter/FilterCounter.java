@@ -48,6 +48,12 @@ public enum FilterCounter {
     DROPPED_FRAGMENT,
     /** ICMP errors about no connection here, or about a segment that is not on its way to the client: forged or late. */
     DROPPED_ICMP_ERROR,
+    /** IPv6 to the VIP with a routing header, too many extension headers, or an IPv4-mapped address. */
+    DROPPED_IPV6_HEADERS,
+    /** TCP to the VIP from a multicast or reserved address. */
+    DROPPED_RESERVED_SOURCE,
+    /** Of IPv6 clients whose address's alias and ports are those of another client's connection. */
+    DROPPED_ALIAS_COLLISION,
     DROPPED_UNKNOWN_ACK,
     /** Segments that do not complete the handshake which a guessed server has begun. */
     DROPPED_UNPROVED,

@@ -49,10 +49,14 @@ public interface PacketCore {
 
     /** Takes a report. */
     interface ReportSink {
-        /** A live connection, the tag that describes it and the MAC its client's frames bear. */
-        void live(long connectionKey, long tagMac, long clientMac);
+        /**
+         * A live connection, the tag that describes it and the MAC its client's frames bear.
+         *
+         * @param clientHigh half of the client's address, as in {@link org.dwsr.packet.IpAddress}
+         */
+        void live(long connectionKey, long clientHigh, long clientLow, long tagMac, long clientMac);
 
         /** An ended connection and the sequence number of the request that set its offsets last. */
-        void ended(long connectionKey, int seq);
+        void ended(long connectionKey, long clientHigh, long clientLow, int seq);
     }
 }

@@ -32,7 +32,7 @@ final class RequestGuard {
 
     private final RequestHead head = new RequestHead();
     private final FilterCounters counters;
-    private FilterConnection patching = new FilterConnection(0);
+    private FilterConnection patching = new FilterConnection(0, 0, 0);
     private int patchBase;
     private final PatchSink restore = this::restore;
 

@@ -13,7 +13,7 @@ import org.dwsr.switching.RequestClassifier;
 final class ResponseReader {
     private final ResponseHead head = new ResponseHead();
     private final FilterCounters counters;
-    private FilterConnection patching = new FilterConnection(0);
+    private FilterConnection patching = new FilterConnection(0, 0, 0);
     private int patchBase;
     private final PatchSink rename = this::rename;
 

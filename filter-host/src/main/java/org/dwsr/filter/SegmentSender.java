@@ -2,6 +2,7 @@ package org.dwsr.filter;
 
 import java.nio.ByteBuffer;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.MssClass;
 import org.dwsr.packet.SegmentBuilder;
@@ -10,7 +11,6 @@ import org.dwsr.packet.TcpOptions;
 
 /** Writes the segments the filter itself sends: into the server's TCP, to the client, and to the web switch. */
 final class SegmentSender {
-    private static final int SEGMENT = 1448;
     private static final int WINDOW = 65_535;
 
     private final FilterOutput output;
@@ -42,7 +42,7 @@ final class SegmentSender {
     }
 
     private void synOptions(FilterConnection c) {
-        builder.start().mss(MssClass.bytes(MigrationTag.mssClass(c.tag)));
+        builder.start(c.ipv6()).mss(MssClass.bytes(MigrationTag.mssClass(c.tag)));
         if (MigrationTag.sack(c.tag)) {
             builder.sackPermitted();
         }
@@ -55,11 +55,14 @@ final class SegmentSender {
     /** Sends a client's SYN back to the web switch: the guessed server does not take it. */
     void refusedSyn(FilterSettings settings, FilterConnection c) {
         synOptions(c);
+        IpAddress vip = settings.config.vip(c.ipv6());
         ByteBuffer frame = builder.build(
                 settings.config.vmac(),
                 tag(c, MigrationTag.REFUSED),
-                ConnectionKey.clientAddress(c.key),
-                settings.config.vip(),
+                c.clientHigh,
+                c.clientLow,
+                vip.high(),
+                vip.low(),
                 ConnectionKey.clientPort(c.key),
                 ConnectionKey.servicePort(c.key),
                 c.requestSeq - 1,
@@ -71,7 +74,7 @@ final class SegmentSender {
 
     /** Sends a bare segment into the server's TCP, in its own numbers. */
     void control(FilterSettings settings, FilterConnection c, int kernelSeq, int kernelAck, int flags) {
-        builder.start();
+        builder.start(c.ipv6());
         TimestampMasquerade timestamps = c.timestamps;
         if (timestamps != null && (flags & TcpFlags.RST) == 0) {
             builder.timestamps(timestamps.clientValue(), timestamps.echoToServer());
@@ -84,7 +87,7 @@ final class SegmentSender {
      * which the SYN is sent twice: after a repeated SYN the server's TCP would measure by the echo.
      */
     void handshakeAck(FilterSettings settings, FilterConnection c) {
-        builder.start();
+        builder.start(c.ipv6());
         TimestampMasquerade timestamps = c.timestamps;
         if (timestamps != null) {
             builder.timestamps(timestamps.clientValue(), 0);
@@ -95,7 +98,8 @@ final class SegmentSender {
     /** The most payload of a segment that the client's MSS, and the timestamps in it, allow. */
     private static int segment(FilterConnection c) {
         int room = MssClass.bytes(MigrationTag.mssClass(c.tag));
-        return Math.min(SEGMENT, c.timestamps == null ? room : room - 12);
+        return Math.min(
+                MssClass.segment(MigrationTag.mssClass(c.tag), c.ipv6()), c.timestamps == null ? room : room - 12);
     }
 
     /** Sends stream bytes into the server's TCP; {@code seq} and {@code ack} in the client's numbers. */
@@ -115,7 +119,7 @@ final class SegmentSender {
         do {
             int count = Math.min(segment, length - at);
             boolean last = at + count == length;
-            builder.start();
+            builder.start(c.ipv6());
             if (timestamps != null) {
                 builder.timestamps(timestamps.clientValue(), timestamps.echoToServer());
             }
@@ -129,11 +133,14 @@ final class SegmentSender {
     }
 
     private void toHost(FilterSettings settings, FilterConnection c, int seq, int ack, int flags, int window) {
+        IpAddress vip = settings.config.vip(c.ipv6());
         ByteBuffer frame = builder.build(
                 settings.server.mac(),
                 settings.config.vmac(),
-                ConnectionKey.clientAddress(c.key),
-                settings.config.vip(),
+                c.clientHigh,
+                c.clientLow,
+                vip.high(),
+                vip.low(),
                 ConnectionKey.clientPort(c.key),
                 ConnectionKey.servicePort(c.key),
                 seq,
@@ -156,11 +163,12 @@ final class SegmentSender {
         c.responsePatches.apply(bytes, offset, length, seq);
         int segment = segment(c);
         TimestampMasquerade timestamps = c.timestamps;
+        IpAddress vip = settings.config.vip(c.ipv6());
         int at = 0;
         do {
             int count = Math.min(segment, length - at);
             boolean last = at + count == length;
-            builder.start();
+            builder.start(c.ipv6());
             if (timestamps != null) {
                 builder.timestamps(timestamps.valueToClient(), timestamps.clientValue());
             }
@@ -169,8 +177,10 @@ final class SegmentSender {
             ByteBuffer frame = builder.build(
                     c.clientMac,
                     settings.server.mac(),
-                    settings.config.vip(),
-                    ConnectionKey.clientAddress(c.key),
+                    vip.high(),
+                    vip.low(),
+                    c.clientHigh,
+                    c.clientLow,
                     ConnectionKey.servicePort(c.key),
                     ConnectionKey.clientPort(c.key),
                     seq + at,
@@ -199,11 +209,12 @@ final class SegmentSender {
         int segment = segment(c);
         TimestampMasquerade timestamps = c.timestamps;
         long follower = c.clientMac != 0 ? c.clientMac : settings.config.vmac();
+        IpAddress vip = settings.config.vip(c.ipv6());
         int at = 0;
         do {
             int count = Math.min(segment, length - at);
             boolean last = at + count == length;
-            builder.start();
+            builder.start(c.ipv6());
             if (timestamps != null) {
                 builder.timestamps(timestamps.clientValue(), timestamps.clientEcho());
             }
@@ -212,8 +223,10 @@ final class SegmentSender {
             ByteBuffer frame = builder.build(
                     settings.config.vmac(),
                     at == 0 ? tag(c, kind) : follower,
-                    ConnectionKey.clientAddress(c.key),
-                    settings.config.vip(),
+                    c.clientHigh,
+                    c.clientLow,
+                    vip.high(),
+                    vip.low(),
                     ConnectionKey.clientPort(c.key),
                     ConnectionKey.servicePort(c.key),
                     seq + at,

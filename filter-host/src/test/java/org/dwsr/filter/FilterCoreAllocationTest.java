@@ -7,6 +7,8 @@ import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class FilterCoreAllocationTest {
     private static final int ROUNDS = 100_000;
@@ -16,7 +18,7 @@ class FilterCoreAllocationTest {
             "HTTP/1.1 200 OK\r\nSet-Cookie: PHPSESSID=v\r\nContent-Length: 100000000000\r\n\r\n";
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-    private final FilterFixture f = new FilterFixture();
+    private FilterFixture f = new FilterFixture();
     private long forwarded;
 
     /** A frame that is masqueraded again and again: what the filter made of it is overwritten first. */
@@ -27,7 +29,7 @@ class FilterCoreAllocationTest {
 
         Repeated(Packet packet) {
             fromClient = packet.way() == Packet.Way.FROM_CLIENT;
-            original = ByteBuffer.wrap(PacketCodec.encode(packet, fromClient, false));
+            original = ByteBuffer.wrap(PacketCodec.encode(packet, fromClient, false, f.ipv6));
             frame = ByteBuffer.allocateDirect(original.capacity());
         }
 
@@ -66,8 +68,10 @@ class FilterCoreAllocationTest {
         }
     }
 
-    @Test
-    void shouldAllocateNothingWhenSegmentsPassInBothDirections() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldAllocateNothingWhenSegmentsPassInBothDirections(boolean ipv6) {
+        f = new FilterFixture(1_000, 50_000, 900_000, ipv6);
         f.active(POST);
         f.in(Packet.kernel(f.r(1), f.c(next(POST)), HEAD));
         String sack = "sack=" + PacketCodec.sackBlock(f.w(9), f.w(19));
@@ -85,8 +89,10 @@ class FilterCoreAllocationTest {
         shouldAllocateNothing(Packet.client(f.c(1), f.w(1), POST), Packet.kernel(f.r(1), f.c(1), HEAD));
     }
 
-    @Test
-    void shouldAllocateNothingPerRequestAndResponse() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldAllocateNothingPerRequestAndResponse(boolean ipv6) {
+        f = new FilterFixture(1_000, 50_000, 900_000, ipv6);
         String get = "GET /img/a HTTP/1.1\r\nHost: h\r\nCookie: DR0189C1D=v\r\n\r\n";
         String ok = "HTTP/1.1 200 OK\r\nSet-Cookie: PHPSESSID=v\r\nContent-Length: 2\r\n\r\nok";
         f.active(get);
@@ -124,7 +130,7 @@ class FilterCoreAllocationTest {
 
         Rolling(Packet packet, int seqStep, int ackStep) {
             fromClient = packet.way() == Packet.Way.FROM_CLIENT;
-            original = PacketCodec.encode(packet, fromClient, true);
+            original = PacketCodec.encode(packet, fromClient, true, f.ipv6);
             frame = ByteBuffer.allocate(original.length);
             this.seqStep = seqStep;
             this.ackStep = ackStep;
@@ -134,8 +140,8 @@ class FilterCoreAllocationTest {
 
         void pass() {
             frame.put(0, original);
-            frame.putInt(38, seq);
-            frame.putInt(42, ack);
+            frame.putInt(f.ipv6 ? 58 : 38, seq);
+            frame.putInt(f.ipv6 ? 62 : 42, ack);
             forwarded += fromClient
                     ? f.core.onNetworkFrame(frame, 0, original.length, true, f.nowNs())
                     : f.core.onHostFrame(frame, 0, original.length, true, f.nowNs());

@@ -234,12 +234,13 @@ class FilterCoreEndingTest {
             f.core.report(
                     new PacketCore.ReportSink() {
                         @Override
-                        public void live(long connectionKey, long tagMac, long clientMac) {
+                        public void live(
+                                long connectionKey, long clientHigh, long clientLow, long tagMac, long clientMac) {
                             throw new AssertionError("live in a partial report");
                         }
 
                         @Override
-                        public void ended(long connectionKey, int seq) {
+                        public void ended(long connectionKey, long clientHigh, long clientLow, int seq) {
                             throw new AssertionError("nothing ended");
                         }
                     },

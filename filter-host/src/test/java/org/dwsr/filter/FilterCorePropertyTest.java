@@ -57,7 +57,7 @@ class FilterCorePropertyTest {
 
         Run(long seed) {
             random = new Random(seed);
-            f = new FilterFixture(random.nextInt(), random.nextInt(), random.nextInt());
+            f = new FilterFixture(random.nextInt(), random.nextInt(), random.nextInt(), random.nextBoolean());
             int count = 1 + random.nextInt(6);
             for (int i = 0; i < count; i++) {
                 String request = request();

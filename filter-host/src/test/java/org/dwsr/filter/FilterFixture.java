@@ -32,6 +32,7 @@ final class FilterFixture implements FilterOutput {
     private static final int OFFSET = 26;
 
     final FilterCore core;
+    final boolean ipv6;
     private final int isn;
     private final int wseq;
     private final int rseq;
@@ -43,6 +44,16 @@ final class FilterFixture implements FilterOutput {
     }
 
     FilterFixture(int isn, int wseq, int rseq) {
+        this(isn, wseq, rseq, false);
+    }
+
+    /** The same over IPv6. */
+    static FilterFixture overIpv6() {
+        return new FilterFixture(1_000, 50_000, 900_000, true);
+    }
+
+    FilterFixture(int isn, int wseq, int rseq, boolean ipv6) {
+        this.ipv6 = ipv6;
         this.isn = isn;
         this.wseq = wseq;
         this.rseq = rseq;
@@ -95,7 +106,7 @@ final class FilterFixture implements FilterOutput {
     private List<Packet> in(Packet packet, boolean partial) {
         left.clear();
         boolean fromClient = packet.way() == Packet.Way.FROM_CLIENT;
-        byte[] bytes = PacketCodec.encode(packet, fromClient, partial);
+        byte[] bytes = PacketCodec.encode(packet, fromClient, partial, ipv6);
         ByteBuffer buf = ByteBuffer.allocate(OFFSET + bytes.length + 6);
         buf.put(OFFSET, bytes);
         int verdict = fromClient
@@ -106,6 +117,12 @@ final class FilterFixture implements FilterOutput {
             left.add(PacketCodec.decode(way, copy(buf, OFFSET, bytes.length), partial));
         }
         return List.copyOf(left);
+    }
+
+    /** Lets in a frame as it is, from the network; the verdict. */
+    int network(byte[] bytes) {
+        left.clear();
+        return core.onNetworkFrame(ByteBuffer.wrap(bytes), 0, bytes.length, false, nowNs);
     }
 
     /** Lets time pass and tells what left the filter for it. */
@@ -145,12 +162,12 @@ final class FilterFixture implements FilterOutput {
         core.report(
                 new PacketCore.ReportSink() {
                     @Override
-                    public void live(long connectionKey, long tagMac, long clientMac) {
+                    public void live(long connectionKey, long clientHigh, long clientLow, long tagMac, long clientMac) {
                         told.add("live " + MigrationTag.kind(tagMac) + " " + Long.toHexString(clientMac));
                     }
 
                     @Override
-                    public void ended(long connectionKey, int seq) {
+                    public void ended(long connectionKey, long clientHigh, long clientLow, int seq) {
                         told.add("ended " + (seq - isn));
                     }
                 },
@@ -244,6 +261,7 @@ final class FilterFixture implements FilterOutput {
                 "020");
         Map<String, Object> tree = Map.of(
                 "vip", "10.0.0.100",
+                "vip6", "fd00::100",
                 "vmac", "02:00:5e:00:01:64",
                 "services", List.of(service),
                 "pools",

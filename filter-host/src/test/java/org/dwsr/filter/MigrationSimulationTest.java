@@ -11,6 +11,7 @@ import java.util.Random;
 import org.dwsr.config.DwsrConfig;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.SegmentBuilder;
 import org.dwsr.packet.TcpFlags;
 import org.dwsr.packet.TcpSeq;
@@ -122,17 +123,22 @@ class MigrationSimulationTest {
                 List<Integer> seqs = new ArrayList<>();
                 List<Long> live = new ArrayList<>();
                 List<Long> tags = new ArrayList<>();
+                List<IpAddress> liveClients = new ArrayList<>();
+                List<IpAddress> clients = new ArrayList<>();
                 server.core.report(
                         new PacketCore.ReportSink() {
                             @Override
-                            public void live(long connectionKey, long tagMac, long clientMac) {
+                            public void live(
+                                    long connectionKey, long clientHigh, long clientLow, long tagMac, long clientMac) {
                                 live.add(connectionKey);
+                                liveClients.add(IpAddress.of(clientHigh, clientLow));
                                 tags.add(tagMac);
                             }
 
                             @Override
-                            public void ended(long connectionKey, int seq) {
+                            public void ended(long connectionKey, long clientHigh, long clientLow, int seq) {
                                 keys.add(connectionKey);
+                                clients.add(IpAddress.of(clientHigh, clientLow));
                                 seqs.add(seq);
                             }
                         },
@@ -143,9 +149,11 @@ class MigrationSimulationTest {
                                 "boot",
                                 full,
                                 live.stream().mapToLong(Long::longValue).toArray(),
+                                liveClients.toArray(new IpAddress[0]),
                                 tags.stream().mapToLong(Long::longValue).toArray(),
                                 live.stream().mapToLong(key -> Packet.CLIENT).toArray(),
                                 keys.stream().mapToLong(Long::longValue).toArray(),
+                                clients.toArray(new IpAddress[0]),
                                 seqs.stream().mapToInt(Integer::intValue).toArray()),
                         nowNs);
             }
@@ -198,18 +206,18 @@ class MigrationSimulationTest {
         }
 
         @Override
-        public void installConnection(long datapath, long connectionKey, int serverIndex) {
+        public void installConnection(long datapath, long connectionKey, IpAddress client, int serverIndex) {
             after(100 * US, () -> flow = serverIndex);
         }
 
         @Override
-        public void installReturn(long datapath, long clientMac, int port) {}
+        public void installReturn(long datapath, long clientMac, boolean ipv6, int port) {}
 
         @Override
-        public void removeReturn(long datapath, long clientMac) {}
+        public void removeReturn(long datapath, long clientMac, boolean ipv6) {}
 
         @Override
-        public void removeConnection(long datapath, long connectionKey) {
+        public void removeConnection(long datapath, long connectionKey, IpAddress client) {
             after(100 * US, () -> flow = -1);
         }
     }

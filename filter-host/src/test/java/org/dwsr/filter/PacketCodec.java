@@ -12,63 +12,96 @@ import java.util.List;
 final class PacketCodec {
     static final int CLIENT_ADDRESS = 0x0a000001;
     static final int VIP = 0x0a000064;
+    static final long NET6 = 0xfd00_0000_0000_0000L;
+    static final long CLIENT6 = 0x1_0001L;
+    static final long VIP6 = 0x100L;
     static final int CLIENT_PORT = 40_000;
     static final int SERVICE_PORT = 80;
 
     private PacketCodec() {}
 
-    /** The frame of a packet; with {@code partial} its checksum field holds the pseudo-header's sum only. */
+    /** The frame of a packet over IPv4. */
     static byte[] encode(Packet packet, boolean fromClient, boolean partial) {
+        return encode(packet, fromClient, partial, false);
+    }
+
+    /** The frame of a packet; with {@code partial} its checksum field holds the pseudo-header's sum only. */
+    static byte[] encode(Packet packet, boolean fromClient, boolean partial, boolean ipv6) {
         byte[] options = encodeOptions(packet.options());
         byte[] payload = packet.bytes();
         int tcpLength = 20 + options.length + payload.length;
-        ByteBuffer frame = ByteBuffer.allocate(34 + tcpLength);
+        int tcp = ipv6 ? 54 : 34;
+        ByteBuffer frame = ByteBuffer.allocate(tcp + tcpLength);
         mac(frame, packet.ethDestination());
         mac(frame, packet.ethSource());
-        frame.putShort((short) 0x0800);
-        frame.putShort((short) 0x4500).putShort((short) (20 + tcpLength)).putInt(0x4000);
-        frame.put((byte) 64).put((byte) 6).putShort((short) 0);
-        frame.putInt(fromClient ? CLIENT_ADDRESS : VIP).putInt(fromClient ? VIP : CLIENT_ADDRESS);
+        if (ipv6) {
+            frame.putShort((short) 0x86dd).putInt(0x6000_0000).putShort((short) tcpLength);
+            frame.put((byte) 6).put((byte) 64);
+            frame.putLong(NET6).putLong(fromClient ? CLIENT6 : VIP6);
+            frame.putLong(NET6).putLong(fromClient ? VIP6 : CLIENT6);
+        } else {
+            frame.putShort((short) 0x0800);
+            frame.putShort((short) 0x4500).putShort((short) (20 + tcpLength)).putInt(0x4000);
+            frame.put((byte) 64).put((byte) 6).putShort((short) 0);
+            frame.putInt(fromClient ? CLIENT_ADDRESS : VIP).putInt(fromClient ? VIP : CLIENT_ADDRESS);
+        }
         frame.putShort((short) (fromClient ? CLIENT_PORT : SERVICE_PORT));
         frame.putShort((short) (fromClient ? SERVICE_PORT : CLIENT_PORT));
         frame.putInt(packet.seq()).putInt(packet.ack());
         frame.put((byte) ((20 + options.length) / 4 << 4)).put((byte) packet.flags());
         frame.putShort((short) packet.window()).putInt(0);
         frame.put(options).put(payload);
-        frame.putShort(24, (short) ~sum(frame.array(), 14, 34, 0));
-        int pseudo = sum(frame.array(), 26, 34, 6 + tcpLength);
-        frame.putShort(50, (short) (partial ? pseudo : ~sum(frame.array(), 34, frame.capacity(), pseudo)));
+        if (!ipv6) {
+            frame.putShort(24, (short) ~sum(frame.array(), 14, 34, 0));
+        }
+        int pseudo = pseudo(frame.array(), tcp, tcpLength);
+        int whole = ~sum(frame.array(), tcp, frame.capacity(), pseudo);
+        frame.putShort(tcp + 16, (short) (partial ? pseudo : whole));
         return frame.array();
+    }
+
+    /** Both addresses stand right before the TCP header in both families. */
+    private static int pseudo(byte[] bytes, int tcp, int tcpLength) {
+        return sum(bytes, tcp - (tcp == 54 ? 32 : 8), tcp, 6 + tcpLength);
     }
 
     /** The description of a frame. */
     static Packet decode(Packet.Way way, byte[] bytes, boolean partial) {
         ByteBuffer frame = ByteBuffer.wrap(bytes);
-        int tcpLength = (frame.getShort(16) & 0xffff) - 20;
-        check(tcpLength == bytes.length - 34, "length", bytes);
-        check(sum(bytes, 14, 34, 0) == 0xffff, "IP checksum", bytes);
-        int pseudo = sum(bytes, 26, 34, 6 + tcpLength);
+        boolean ipv6 = frame.getShort(12) == (short) 0x86dd;
+        int tcp = ipv6 ? 54 : 34;
+        int tcpLength = ipv6 ? frame.getShort(18) & 0xffff : (frame.getShort(16) & 0xffff) - 20;
+        check(tcpLength == bytes.length - tcp, "length", bytes);
+        check(ipv6 || sum(bytes, 14, 34, 0) == 0xffff, "IP checksum", bytes);
+        check(!ipv6 || frame.get(20) == 6 && frame.get(14) == 0x60, "IPv6 header", bytes);
+        int pseudo = pseudo(bytes, tcp, tcpLength);
         if (partial) {
-            check((frame.getShort(50) & 0xffff) == pseudo, "partial TCP checksum", bytes);
+            check((frame.getShort(tcp + 16) & 0xffff) == pseudo, "partial TCP checksum", bytes);
         } else {
-            check(sum(bytes, 34, bytes.length, pseudo) == 0xffff, "TCP checksum", bytes);
+            check(sum(bytes, tcp, bytes.length, pseudo) == 0xffff, "TCP checksum", bytes);
         }
-        boolean fromClient = frame.getInt(26) == CLIENT_ADDRESS;
-        check(frame.getInt(30) == (fromClient ? VIP : CLIENT_ADDRESS), "addresses", bytes);
-        check(frame.getInt(26) == (fromClient ? CLIENT_ADDRESS : VIP), "addresses", bytes);
-        int clientPort = frame.getShort(fromClient ? 34 : 36) & 0xffff;
-        int servicePort = frame.getShort(fromClient ? 36 : 34) & 0xffff;
+        boolean fromClient = ipv6 ? frame.getLong(30) == CLIENT6 : frame.getInt(26) == CLIENT_ADDRESS;
+        if (ipv6) {
+            check(frame.getLong(22) == NET6 && frame.getLong(38) == NET6, "addresses", bytes);
+            check(frame.getLong(46) == (fromClient ? VIP6 : CLIENT6), "addresses", bytes);
+            check(frame.getLong(30) == (fromClient ? CLIENT6 : VIP6), "addresses", bytes);
+        } else {
+            check(frame.getInt(30) == (fromClient ? VIP : CLIENT_ADDRESS), "addresses", bytes);
+            check(frame.getInt(26) == (fromClient ? CLIENT_ADDRESS : VIP), "addresses", bytes);
+        }
+        int clientPort = frame.getShort(fromClient ? tcp : tcp + 2) & 0xffff;
+        int servicePort = frame.getShort(fromClient ? tcp + 2 : tcp) & 0xffff;
         check(clientPort == CLIENT_PORT && servicePort == SERVICE_PORT, "ports", bytes);
-        int payloadAt = 34 + (frame.get(46) >>> 4 & 15) * 4;
+        int payloadAt = tcp + (frame.get(tcp + 12) >>> 4 & 15) * 4;
         return new Packet(
                 way,
                 frame.getLong(4) & 0xffff_ffff_ffffL,
                 frame.getLong(0) >>> 16,
-                frame.getInt(38),
-                frame.getInt(42),
-                frame.get(47) & 0xff,
-                frame.getShort(48) & 0xffff,
-                decodeOptions(frame, 54, payloadAt),
+                frame.getInt(tcp + 4),
+                frame.getInt(tcp + 8),
+                frame.get(tcp + 13) & 0xff,
+                frame.getShort(tcp + 14) & 0xffff,
+                decodeOptions(frame, tcp + 20, payloadAt),
                 new String(bytes, payloadAt, bytes.length - payloadAt, StandardCharsets.ISO_8859_1));
     }
 

@@ -11,7 +11,7 @@ package org.dwsr.flow;
  * </pre>
  *
  * The row number is the template's place in its pipeline; 1 is the connection flow and 11 a client's return flow in
- * every pipeline.
+ * every pipeline, 17 and 20 the same over IPv6.
  */
 public final class FlowCookie {
     public static final long PREFIX = 0xD572_0000_0000_0000L;
@@ -20,6 +20,10 @@ public final class FlowCookie {
     public static final int CONNECTION_ROW = 1;
     /** The row number of clients' return flows. */
     public static final int CLIENT_RETURN_ROW = 11;
+    /** The row number of connection flows over IPv6. */
+    public static final int CONNECTION6_ROW = 17;
+    /** The row number of clients' return flows over IPv6. */
+    public static final int CLIENT_RETURN6_ROW = 20;
 
     private static final int ROW_MASK = 0xFFFF;
 
@@ -38,11 +42,11 @@ public final class FlowCookie {
     }
 
     public static boolean isConnection(long cookie) {
-        return cookie == of(CONNECTION_ROW);
+        return cookie == of(CONNECTION_ROW) || cookie == of(CONNECTION6_ROW);
     }
 
     public static boolean isClientReturn(long cookie) {
-        return cookie == of(CLIENT_RETURN_ROW);
+        return cookie == of(CLIENT_RETURN_ROW) || cookie == of(CLIENT_RETURN6_ROW);
     }
 
     /** The row number in one of our cookies. */

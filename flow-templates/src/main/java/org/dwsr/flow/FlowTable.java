@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * An OpenFlow 1.3 flow table in memory: the test double of a switch. It tells for a frame where it comes out and with
  * which rewrites. Not fast and not meant for the packet path.
  *
- * <p>Differences to a real switch: one VLAN tag is understood, no fragments are reassembled, and two flows of the same
+ * <p>Differences to a real switch: one VLAN tag is understood, IPv6 extension headers are not, no fragments are reassembled, and two flows of the same
  * priority that match the same frame but act differently, which OpenFlow leaves undefined, are an error.
  */
 public final class FlowTable {

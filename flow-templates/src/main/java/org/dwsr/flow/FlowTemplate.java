@@ -89,6 +89,11 @@ public final class FlowTemplate {
         return match;
     }
 
+    /** Whether the row is about IPv6 alone: a datapath without an IPv6 VIP does without it. */
+    public boolean isIpv6() {
+        return match.isIpv6();
+    }
+
     /** The actions in their order; empty means drop. */
     public List<ActionTemplate> actions() {
         return actions;

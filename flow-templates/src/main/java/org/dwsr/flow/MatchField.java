@@ -6,13 +6,19 @@ public enum MatchField {
     ETH_DST(48),
     ETH_SRC(48),
     ETH_TYPE(16),
+    /** OFPVID_PRESENT (0x1000) and the VLAN id; 0 for a frame without a tag. */
+    VLAN_VID(13),
     IP_PROTO(8),
     IPV4_SRC(32),
     IPV4_DST(32),
+    IPV6_SRC(128),
+    IPV6_DST(128),
     TCP_SRC(16),
     TCP_DST(16),
     ARP_SPA(32),
-    ARP_TPA(32);
+    ARP_TPA(32),
+    ICMPV6_TYPE(8),
+    ND_TARGET(128);
 
     private final int widthBits;
 
@@ -24,8 +30,13 @@ public enum MatchField {
         return widthBits;
     }
 
-    /** All bits of the field set: the mask of an exact match. */
+    /** Whether the field is wider than a {@code long}; its values then have two halves, and masks are exact. */
+    public boolean isWide() {
+        return widthBits > Long.SIZE;
+    }
+
+    /** All bits of the field set: the mask of an exact match, or of each half of one. */
     public long exactMask() {
-        return (1L << widthBits) - 1;
+        return isWide() ? -1L : (1L << widthBits) - 1;
     }
 }

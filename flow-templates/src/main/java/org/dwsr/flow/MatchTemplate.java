@@ -11,12 +11,17 @@ import org.jspecify.annotations.Nullable;
  * A set of header fields with the value (and mask) each must have; an absent field matches anything. Immutable.
  *
  * <p>The prerequisites of OpenFlow 1.3.5, section 7.2.3.8, are checked when a field is added: IPv4 fields need
- * {@code eth_type=0x0800}, TCP ports need {@code ip_proto=6}, ARP fields need {@code eth_type=0x0806}.
+ * {@code eth_type=0x0800}, IPv6 fields {@code eth_type=0x86dd}, TCP ports need {@code ip_proto=6}, ICMPv6 and neighbour
+ * discovery {@code ip_proto=58}, ARP fields need {@code eth_type=0x0806}.
  */
 public final class MatchTemplate {
     public static final int ETH_TYPE_IPV4 = 0x0800;
     public static final int ETH_TYPE_ARP = 0x0806;
+    public static final int ETH_TYPE_IPV6 = 0x86dd;
     public static final int IP_PROTO_TCP = 6;
+    public static final int IP_PROTO_ICMPV6 = 58;
+    /** The bit of {@link MatchField#VLAN_VID} that says there is a tag, OFPVID_PRESENT. */
+    public static final int VLAN_PRESENT = 0x1000;
 
     /** Matches every packet. */
     public static final MatchTemplate ANY = new MatchTemplate(new EnumMap<>(MatchField.class));
@@ -35,6 +40,27 @@ public final class MatchTemplate {
     /** Every TCP segment over IPv4. */
     public static MatchTemplate tcp() {
         return ipv4().with(MatchField.IP_PROTO, IP_PROTO_TCP);
+    }
+
+    /** Every IPv6 packet. */
+    public static MatchTemplate ipv6() {
+        return ANY.with(MatchField.ETH_TYPE, ETH_TYPE_IPV6);
+    }
+
+    /** Every TCP segment over IPv6. */
+    public static MatchTemplate tcp6() {
+        return ipv6().with(MatchField.IP_PROTO, IP_PROTO_TCP);
+    }
+
+    /** Every ICMPv6 message of a type. */
+    public static MatchTemplate icmpv6(int type) {
+        return ipv6().with(MatchField.IP_PROTO, IP_PROTO_ICMPV6).with(MatchField.ICMPV6_TYPE, type);
+    }
+
+    /** Every frame with a VLAN tag whose id has this bit (0 to 11) as its lowest one that is set. */
+    public static MatchTemplate vlanIdBit(int bit) {
+        int upToBit = (2 << bit) - 1;
+        return ANY.with(MatchField.VLAN_VID, FieldValue.of(VLAN_PRESENT | 1 << bit), VLAN_PRESENT | upToBit);
     }
 
     /** Every ARP packet. */
@@ -59,7 +85,7 @@ public final class MatchTemplate {
      *     literal has bits outside the mask
      */
     public MatchTemplate with(MatchField field, FieldValue value, long mask) {
-        if (mask == 0 || (mask & ~field.exactMask()) != 0) {
+        if (mask == 0 || (mask & ~field.exactMask()) != 0 || field.isWide() && mask != -1) {
             throw new IllegalArgumentException("mask 0x" + Long.toHexString(mask) + " does not fit " + field);
         }
         requirePrerequisites(field);
@@ -71,6 +97,18 @@ public final class MatchTemplate {
     private void requirePrerequisites(MatchField field) {
         switch (field) {
             case IP_PROTO:
+                if (!isIpv6()) {
+                    requireExact(field, MatchField.ETH_TYPE, ETH_TYPE_IPV4);
+                }
+                break;
+            case IPV6_SRC:
+            case IPV6_DST:
+                requireExact(field, MatchField.ETH_TYPE, ETH_TYPE_IPV6);
+                break;
+            case ICMPV6_TYPE:
+            case ND_TARGET:
+                requireExact(field, MatchField.IP_PROTO, IP_PROTO_ICMPV6);
+                break;
             case IPV4_SRC:
             case IPV4_DST:
                 requireExact(field, MatchField.ETH_TYPE, ETH_TYPE_IPV4);
@@ -86,6 +124,12 @@ public final class MatchTemplate {
             default:
                 break;
         }
+    }
+
+    /** Whether only IPv6 packets can match. */
+    public boolean isIpv6() {
+        Criterion type = criteria.get(MatchField.ETH_TYPE);
+        return type != null && type.value.isBound() && type.value.value() == ETH_TYPE_IPV6;
     }
 
     private void requireExact(MatchField field, MatchField prerequisite, long literal) {
@@ -107,13 +151,18 @@ public final class MatchTemplate {
     }
 
     /**
-     * The literal of a field that is matched.
+     * The literal of a field that is matched, its lower half if it {@link MatchField#isWide}.
      *
      * @throws IllegalArgumentException if the field is not matched
      * @throws IllegalStateException if its parameter is not bound
      */
     public long value(MatchField field) {
         return criterion(field).value.value();
+    }
+
+    /** The upper half of a wide field's literal, else 0. */
+    public long high(MatchField field) {
+        return criterion(field).value.high();
     }
 
     /** The mask of a field that is matched; {@link MatchField#exactMask()} for an exact match. */
@@ -152,7 +201,10 @@ public final class MatchTemplate {
     public boolean overlaps(MatchTemplate other) {
         for (Criterion mine : criteria.values()) {
             Criterion theirs = other.criteria.get(mine.field);
-            if (theirs != null && ((mine.value.value() ^ theirs.value.value()) & mine.mask & theirs.mask) != 0) {
+            boolean differ = theirs != null
+                    && (mine.value.high() != theirs.value.high()
+                            || ((mine.value.value() ^ theirs.value.value()) & mine.mask & theirs.mask) != 0);
+            if (differ) {
                 return false;
             }
         }
@@ -162,6 +214,7 @@ public final class MatchTemplate {
     boolean matches(PacketFields packet) {
         for (Criterion criterion : criteria.values()) {
             if (!packet.has(criterion.field)
+                    || packet.high(criterion.field) != criterion.value.high()
                     || ((packet.value(criterion.field) ^ criterion.value.value()) & criterion.mask) != 0) {
                 return false;
             }

@@ -64,9 +64,24 @@ public final class OvsOfctlText {
                     }
                     break;
                 case IP_PROTO:
-                    if (!protocol.equals("tcp")) {
+                    if (!protocol.startsWith("tcp") && !protocol.equals("icmp6")) {
                         parts.add("nw_proto=" + value);
                     }
+                    break;
+                case VLAN_VID:
+                    parts.add(String.format(Locale.ROOT, "vlan_tci=0x%04x/0x%04x", value, mask));
+                    break;
+                case IPV6_SRC:
+                    parts.add("ipv6_src=" + ipv6(match.high(field), value));
+                    break;
+                case IPV6_DST:
+                    parts.add("ipv6_dst=" + ipv6(match.high(field), value));
+                    break;
+                case ICMPV6_TYPE:
+                    parts.add("icmp_type=" + value);
+                    break;
+                case ND_TARGET:
+                    parts.add("nd_target=" + ipv6(match.high(field), value));
                     break;
                 case IPV4_SRC:
                     parts.add("nw_src=" + ipv4(value, mask));
@@ -98,11 +113,16 @@ public final class OvsOfctlText {
         if (ethType == MatchTemplate.ETH_TYPE_ARP) {
             return "arp";
         }
+        long carried = match.has(MatchField.IP_PROTO) ? match.value(MatchField.IP_PROTO) : -1;
+        if (ethType == MatchTemplate.ETH_TYPE_IPV6) {
+            return carried == MatchTemplate.IP_PROTO_TCP
+                    ? "tcp6"
+                    : carried == MatchTemplate.IP_PROTO_ICMPV6 ? "icmp6" : "ipv6";
+        }
         if (ethType != MatchTemplate.ETH_TYPE_IPV4) {
             return "";
         }
-        boolean tcp = match.has(MatchField.IP_PROTO) && match.value(MatchField.IP_PROTO) == MatchTemplate.IP_PROTO_TCP;
-        return tcp ? "tcp" : "ip";
+        return carried == MatchTemplate.IP_PROTO_TCP ? "tcp" : "ip";
     }
 
     private static String actions(List<ActionTemplate> actions) {
@@ -144,6 +164,16 @@ public final class OvsOfctlText {
     private static String dotted(long address) {
         return ((address >> 24) & 0xFF) + "." + ((address >> 16) & 0xFF) + "." + ((address >> 8) & 0xFF) + "."
                 + (address & 0xFF);
+    }
+
+    /** Eight groups, which every parser takes. */
+    private static String ipv6(long high, long low) {
+        StringBuilder text = new StringBuilder(39);
+        for (int i = 0; i < 8; i++) {
+            long half = i < 4 ? high : low;
+            text.append(i == 0 ? "" : ":").append(Long.toHexString(half >>> 48 - i % 4 * 16 & 0xFFFF));
+        }
+        return text.toString();
     }
 
     private static String mac(long mac) {

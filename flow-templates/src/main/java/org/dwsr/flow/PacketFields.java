@@ -8,7 +8,9 @@ final class PacketFields {
     private static final int ETHERNET_LENGTH = 14;
     private static final int VLAN_LENGTH = 4;
     private static final int ETH_TYPE_VLAN = 0x8100;
+    private static final int ETH_TYPE_SERVICE_VLAN = 0x88a8;
 
+    private final EnumMap<MatchField, Long> highs = new EnumMap<>(MatchField.class);
     private final EnumMap<MatchField, Long> values = new EnumMap<>(MatchField.class);
 
     static PacketFields of(int inPort, ByteBuffer frame, int offset, int length) {
@@ -21,7 +23,10 @@ final class PacketFields {
         fields.put(MatchField.ETH_SRC, mac(frame, offset + 6));
         int ethType = u16(frame, offset + 12);
         int headerLength = ETHERNET_LENGTH;
-        if (ethType == ETH_TYPE_VLAN && length >= ETHERNET_LENGTH + VLAN_LENGTH) {
+        boolean tagged = ethType == ETH_TYPE_VLAN || ethType == ETH_TYPE_SERVICE_VLAN;
+        fields.put(MatchField.VLAN_VID, 0);
+        if (tagged && length >= ETHERNET_LENGTH + VLAN_LENGTH) {
+            fields.put(MatchField.VLAN_VID, MatchTemplate.VLAN_PRESENT | u16(frame, offset + 14) & 0xFFF);
             // The field is the type after VLAN tags; a row that does not match VLANs matches tagged frames too.
             ethType = u16(frame, offset + 16);
             headerLength += VLAN_LENGTH;
@@ -31,6 +36,8 @@ final class PacketFields {
         int left = length - headerLength;
         if (ethType == MatchTemplate.ETH_TYPE_IPV4) {
             fields.ipv4(frame, at, left);
+        } else if (ethType == MatchTemplate.ETH_TYPE_IPV6 && left >= 40) {
+            fields.ipv6(frame, at, left);
         } else if (ethType == MatchTemplate.ETH_TYPE_ARP && left >= 28) {
             fields.put(MatchField.ARP_SPA, u32(frame, at + 14));
             fields.put(MatchField.ARP_TPA, u32(frame, at + 24));
@@ -53,6 +60,34 @@ final class PacketFields {
             put(MatchField.TCP_SRC, portsPresent ? u16(frame, at + headerLength) : 0);
             put(MatchField.TCP_DST, portsPresent ? u16(frame, at + headerLength + 2) : 0);
         }
+    }
+
+    /** Without extension headers: what has some is matched by its addresses alone. */
+    private void ipv6(ByteBuffer frame, int at, int left) {
+        int protocol = frame.get(at + 6) & 0xFF;
+        put(MatchField.IP_PROTO, protocol);
+        put128(MatchField.IPV6_SRC, frame, at + 8);
+        put128(MatchField.IPV6_DST, frame, at + 24);
+        if (protocol == MatchTemplate.IP_PROTO_TCP && left >= 60) {
+            put(MatchField.TCP_SRC, u16(frame, at + 40));
+            put(MatchField.TCP_DST, u16(frame, at + 42));
+        } else if (protocol == MatchTemplate.IP_PROTO_ICMPV6 && left >= 44) {
+            int type = frame.get(at + 40) & 0xFF;
+            put(MatchField.ICMPV6_TYPE, type);
+            if ((type == 135 || type == 136) && left >= 64) {
+                put128(MatchField.ND_TARGET, frame, at + 48);
+            }
+        }
+    }
+
+    private void put128(MatchField field, ByteBuffer frame, int at) {
+        highs.put(field, u32(frame, at) << 32 | u32(frame, at + 4));
+        put(field, u32(frame, at + 8) << 32 | u32(frame, at + 12));
+    }
+
+    /** The upper half of a wide field, else 0. */
+    long high(MatchField field) {
+        return highs.getOrDefault(field, 0L);
     }
 
     boolean has(MatchField field) {

@@ -9,7 +9,9 @@ import java.util.List;
  *
  * <p>Parameters: {@code vip}, {@code vmac} everywhere; {@code servicePort} in service rows; {@code serverPort},
  * {@code serverMac} in server rows; {@code clientIp}, {@code clientPort}, {@code servicePort}, {@code serverMac},
- * {@code outputPort} in the connection row; {@code clientMac}, {@code outputPort} in the client row.
+ * {@code outputPort} in the connection row; {@code clientMac}, {@code outputPort} in the client row. IPv6 rows have
+ * {@code vip6} and {@code clientIp6} in place of {@code vip} and {@code clientIp}, and are left out of a datapath without
+ * an IPv6 VIP.
  */
 public interface Pipeline {
     String name();
@@ -22,8 +24,15 @@ public interface Pipeline {
         FlowParameters common = FlowParameters.NONE
                 .with("vip", Integer.toUnsignedLong(layout.vip()))
                 .with("vmac", layout.vmac());
+        FieldValue vip6 = layout.vip6();
+        if (vip6 != null) {
+            common = common.with("vip6", vip6.high(), vip6.value());
+        }
         List<FlowTemplate> flows = new ArrayList<>();
         for (FlowTemplate template : templates()) {
+            if (template.isIpv6() && vip6 == null) {
+                continue;
+            }
             switch (template.scope()) {
                 case DATAPATH:
                     flows.add(template.bind(common));
@@ -56,7 +65,7 @@ public interface Pipeline {
      */
     default FlowTemplate connectionFlow(
             int vip, int clientIp, int clientPort, int servicePort, long serverMac, long outputPort) {
-        return row(FlowTemplate.Scope.CONNECTION)
+        return row(FlowTemplate.Scope.CONNECTION, false)
                 .bind(FlowParameters.NONE
                         .with("vip", Integer.toUnsignedLong(vip))
                         .with("clientIp", Integer.toUnsignedLong(clientIp))
@@ -73,19 +82,49 @@ public interface Pipeline {
      * @throws IllegalStateException if this pipeline has no client row
      */
     default FlowTemplate clientReturnFlow(int vip, long clientMac, long outputPort) {
-        return row(FlowTemplate.Scope.CLIENT)
+        return row(FlowTemplate.Scope.CLIENT, false)
                 .bind(FlowParameters.NONE
                         .with("vip", Integer.toUnsignedLong(vip))
                         .with("clientMac", clientMac)
                         .with("outputPort", outputPort));
     }
 
-    private FlowTemplate row(FlowTemplate.Scope scope) {
+    /** The same as {@link #connectionFlow} over IPv6; addresses of 128 bits in halves. */
+    default FlowTemplate connectionFlow6(
+            long vipHigh,
+            long vipLow,
+            long clientHigh,
+            long clientLow,
+            int clientPort,
+            int servicePort,
+            long serverMac,
+            long outputPort) {
+        return row(FlowTemplate.Scope.CONNECTION, true)
+                .bind(FlowParameters.NONE
+                        .with("vip6", vipHigh, vipLow)
+                        .with("clientIp6", clientHigh, clientLow)
+                        .with("clientPort", clientPort)
+                        .with("servicePort", servicePort)
+                        .with("serverMac", serverMac)
+                        .with("outputPort", outputPort));
+    }
+
+    /** The same as {@link #clientReturnFlow} over IPv6. */
+    default FlowTemplate clientReturnFlow6(long vipHigh, long vipLow, long clientMac, long outputPort) {
+        return row(FlowTemplate.Scope.CLIENT, true)
+                .bind(FlowParameters.NONE
+                        .with("vip6", vipHigh, vipLow)
+                        .with("clientMac", clientMac)
+                        .with("outputPort", outputPort));
+    }
+
+    private FlowTemplate row(FlowTemplate.Scope scope, boolean ipv6) {
         for (FlowTemplate template : templates()) {
-            if (template.scope() == scope) {
+            if (template.scope() == scope && template.isIpv6() == ipv6) {
                 return template;
             }
         }
-        throw new IllegalStateException("the pipeline " + name() + " has no row of scope " + scope);
+        throw new IllegalStateException(
+                "the pipeline " + name() + " has no row of scope " + scope + (ipv6 ? " for IPv6" : ""));
     }
 }

@@ -25,6 +25,39 @@ final class Frames {
         return frame;
     }
 
+    static ByteBuffer tcp6(
+            long ethDst, long ethSrc, long srcHigh, long srcLow, long dstHigh, long dstLow, int portSrc, int portDst) {
+        ByteBuffer frame = ipv6(ethDst, ethSrc, 6, srcHigh, srcLow, dstHigh, dstLow);
+        frame.putShort(54, (short) portSrc);
+        frame.putShort(56, (short) portDst);
+        frame.put(66, (byte) 0x50);
+        return frame;
+    }
+
+    /** A neighbour solicitation (135) or advertisement (136). */
+    static ByteBuffer neighbour(
+            int type, long ethSrc, long srcHigh, long srcLow, long dstHigh, long dstLow, long high, long low) {
+        ByteBuffer frame = ipv6(0x3333_FF00_0100L, ethSrc, 58, srcHigh, srcLow, dstHigh, dstLow);
+        frame.put(54, (byte) type);
+        frame.putLong(62, high);
+        frame.putLong(70, low);
+        return frame;
+    }
+
+    static ByteBuffer ipv6(
+            long ethDst, long ethSrc, int protocol, long srcHigh, long srcLow, long dstHigh, long dstLow) {
+        ByteBuffer frame = ethernet(ethDst, ethSrc, 0x86dd, 78);
+        frame.put(14, (byte) 0x60);
+        frame.putShort(18, (short) 24);
+        frame.put(20, (byte) protocol);
+        frame.put(21, (byte) 255);
+        frame.putLong(22, srcHigh);
+        frame.putLong(30, srcLow);
+        frame.putLong(38, dstHigh);
+        frame.putLong(46, dstLow);
+        return frame;
+    }
+
     static ByteBuffer arp(long ethDst, long ethSrc, int spa, int tpa) {
         ByteBuffer frame = ethernet(ethDst, ethSrc, 0x0806, 60);
         frame.putInt(14, 0x0001_0800);

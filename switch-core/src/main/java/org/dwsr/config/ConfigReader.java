@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Pattern;
+import org.dwsr.packet.IpAddress;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -61,6 +62,7 @@ public final class ConfigReader {
                 tree,
                 problems,
                 "vip",
+                "vip6",
                 "vmac",
                 "services",
                 "pools",
@@ -69,6 +71,7 @@ public final class ConfigReader {
                 "sessionCookies",
                 "control");
         int vip = vip(root);
+        IpAddress vip6 = vip6(root);
         long vmac = mac(root, "vmac");
         List<String> sessionCookies = sessionCookies(root);
         Map<String, Integer> serverIndexes = names(root, "servers");
@@ -81,7 +84,7 @@ public final class ConfigReader {
         problems.throwIfAny();
         // Copied only now: a document without faults has a known shape, so the copy ends.
         Map<String, @Nullable Object> copy = copyOf((Map<?, ?>) Objects.requireNonNull(tree));
-        return new DwsrConfig(vip, vmac, services, pools, servers, clients, sessionCookies, control, copy);
+        return new DwsrConfig(vip, vip6, vmac, services, pools, servers, clients, sessionCookies, control, copy);
     }
 
     private int vip(TreeObject root) {
@@ -92,7 +95,8 @@ public final class ConfigReader {
         }
         int vip;
         try {
-            vip = Ipv4Address.parse(text);
+            IpAddress address = IpAddress.parse(text);
+            vip = address.isIpv6() ? 0 : address.alias();
         } catch (IllegalArgumentException e) {
             root.fault("vip", allowed);
             return 0;
@@ -102,6 +106,31 @@ public final class ConfigReader {
             root.fault("vip", allowed);
         }
         return vip;
+    }
+
+    /** RFC 4291 sections 2.4 to 2.7: what a host elsewhere can reach. */
+    private static @Nullable IpAddress vip6(TreeObject root) {
+        String allowed = "a unicast IPv6 address such as \"fd00::100\", not loopback, link-local or IPv4-mapped";
+        String text = root.optionalText("vip6", allowed);
+        if (text == null) {
+            return null;
+        }
+        IpAddress vip6;
+        try {
+            vip6 = IpAddress.parse(text);
+        } catch (IllegalArgumentException e) {
+            root.fault("vip6", allowed);
+            return null;
+        }
+        boolean multicast = vip6.high() >>> 56 == 0xff;
+        boolean linkLocal = vip6.high() >>> 54 == 0x3fa;
+        // ::/96 holds the unspecified address, loopback, and the IPv4-compatible addresses that nobody may use any
+        // more.
+        boolean compatible = vip6.high() == 0 && vip6.low() >>> 32 == 0;
+        if (!vip6.isIpv6() || multicast || linkLocal || compatible) {
+            root.fault("vip6", allowed);
+        }
+        return vip6;
     }
 
     private long mac(TreeObject object, String key) {

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.dwsr.packet.IpAddress;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,7 +12,11 @@ import org.jspecify.annotations.Nullable;
  * can be handed between threads and compared by identity.
  */
 public final class DwsrConfig {
+    private static final IpAddress UNSPECIFIED = IpAddress.of(0, 0);
+
     private final int vip;
+    private final IpAddress vip4;
+    private final @Nullable IpAddress vip6;
     private final long vmac;
     private final List<ServiceConfig> services;
     private final List<PoolConfig> pools;
@@ -25,6 +30,7 @@ public final class DwsrConfig {
 
     DwsrConfig(
             int vip,
+            @Nullable IpAddress vip6,
             long vmac,
             List<ServiceConfig> services,
             List<PoolConfig> pools,
@@ -34,6 +40,8 @@ public final class DwsrConfig {
             @Nullable ControlConfig control,
             Map<String, @Nullable Object> tree) {
         this.vip = vip;
+        this.vip4 = IpAddress.ofIpv4(vip);
+        this.vip6 = vip6;
         this.vmac = vmac;
         this.services = List.copyOf(services);
         this.pools = List.copyOf(pools);
@@ -55,7 +63,18 @@ public final class DwsrConfig {
         return vip;
     }
 
-    /** The MAC address with which the web switch owns the VIP in ARP. */
+    /** The service address in IPv6, or null when there is none. */
+    public @Nullable IpAddress vip6() {
+        return vip6;
+    }
+
+    /** The service address of one family; without one for IPv6 the unspecified address, which no host takes. */
+    public IpAddress vip(boolean ipv6) {
+        IpAddress other = vip6;
+        return !ipv6 ? vip4 : other != null ? other : UNSPECIFIED;
+    }
+
+    /** The MAC address with which the web switch owns the VIP in ARP and in neighbour discovery. */
     public long vmac() {
         return vmac;
     }

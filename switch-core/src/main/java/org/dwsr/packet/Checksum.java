@@ -46,6 +46,21 @@ public final class Checksum {
         return (source & 0xffff_ffffL) + (destination & 0xffff_ffffL) + protocol + length;
     }
 
+    /** The sum of TCP's and ICMPv6's pseudo-header over IPv6 (RFC 8200 section 8.1); addresses of 128 bits in halves. */
+    public static long pseudoHeader(
+            long sourceHigh, long sourceLow, long destinationHigh, long destinationLow, int protocol, int length) {
+        return words(sourceHigh)
+                + words(sourceLow)
+                + words(destinationHigh)
+                + words(destinationLow)
+                + protocol
+                + length;
+    }
+
+    private static long words(long bits) {
+        return (bits >>> 32) + (bits & 0xffff_ffffL);
+    }
+
     /** The checksum after one 16-bit word changed (RFC 1624, equation 3). */
     public static int update16(int checksum, int before, int after) {
         return ~fold((~checksum & 0xffffL) + (~before & 0xffffL) + (after & 0xffffL)) & 0xffff;

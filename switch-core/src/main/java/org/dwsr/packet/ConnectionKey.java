@@ -3,7 +3,8 @@ package org.dwsr.packet;
 /**
  * A connection of the VIP in one {@code long}: client address (32 bits), client port (16), service port (16).
  *
- * <p>The VIP itself is not part of it, because a configuration has exactly one.
+ * <p>The VIP itself is not part of it, because a configuration has exactly one of each family. An IPv6 client stands in
+ * it by its {@link AddressAlias}, so who finds something by such a key compares the whole address too.
  */
 public final class ConnectionKey {
     private ConnectionKey() {}
@@ -13,7 +14,7 @@ public final class ConnectionKey {
         return (clientAddress & 0xffff_ffffL) << 32 | (clientPort & 0xffffL) << 16 | (servicePort & 0xffffL);
     }
 
-    /** The client's IPv4 address. */
+    /** The client's IPv4 address, or its IPv6 address's {@link AddressAlias}. */
     public static int clientAddress(long key) {
         return (int) (key >>> 32);
     }

@@ -17,6 +17,14 @@ public final class MssClass {
         return found;
     }
 
+    /**
+     * How many payload bytes a segment of ours takes: what the client does, and an Ethernet frame of 1500 bytes with
+     * room for timestamps.
+     */
+    public static int segment(int mssClass, boolean ipv6) {
+        return Math.min(ipv6 ? 1428 : 1448, bytes(mssClass));
+    }
+
     /** The size in bytes of a class 0 to 7. */
     public static int bytes(int mssClass) {
         return SIZES[mssClass & 7];

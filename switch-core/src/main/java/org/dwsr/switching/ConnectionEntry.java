@@ -1,6 +1,7 @@
 package org.dwsr.switching;
 
 import java.util.BitSet;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.stream.ReassemblyBuffer;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +25,9 @@ final class ConnectionEntry {
     private static final int MAX_SILENT = 4;
 
     final long key;
+    /** Whose connection it is; {@link #key} has only the alias of an IPv6 address. */
+    final IpAddress client;
+
     State state = State.GATHERING;
     int server = NO_SERVER;
     /** The options of the connection, the last content type and kind. */
@@ -104,8 +108,9 @@ final class ConnectionEntry {
     private final int[] silentServer = {NO_SERVER, NO_SERVER, NO_SERVER, NO_SERVER};
     private final long[] silentSinceNs = new long[MAX_SILENT];
 
-    ConnectionEntry(long key) {
+    ConnectionEntry(long key, IpAddress client) {
         this.key = key;
+        this.client = client;
     }
 
     /** Whether its filter has lost it and only an RST is left for its client. */

@@ -7,6 +7,7 @@ import org.dwsr.config.DwsrConfig;
 import org.dwsr.config.RequestMode;
 import org.dwsr.config.ServerConfig;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.TcpOptions;
 import org.dwsr.switching.ConnectionEntry.State;
@@ -162,11 +163,11 @@ final class ConnectionTable {
     }
 
     @Nullable
-    ConnectionEntry restore(RunningConfig config, long key, int server, long tag, long nowNs) {
+    ConnectionEntry restore(RunningConfig config, long key, IpAddress client, int server, long tag, long nowNs) {
         if (!hasRoom()) {
             return null;
         }
-        ConnectionEntry entry = new ConnectionEntry(key);
+        ConnectionEntry entry = new ConnectionEntry(key, client);
         entry.state = State.MIGRATED;
         entry.server = server;
         entry.tag = tag;
@@ -249,21 +250,21 @@ final class ConnectionTable {
         if (entry.ingressDatapath == 0) {
             entry.ingressDatapath = config.defaultIngress(entry.server);
         }
-        output.installConnection(entry.ingressDatapath, entry.key, entry.server);
+        output.installConnection(entry.ingressDatapath, entry.key, entry.client, entry.server);
         entry.flowInstalled = true;
         counters.increment(SwitchCounter.FLOWS_INSTALLED);
     }
 
     void removeFlow(ConnectionEntry entry) {
         if (entry.flowInstalled) {
-            output.removeConnection(entry.ingressDatapath, entry.key);
+            output.removeConnection(entry.ingressDatapath, entry.key, entry.client);
             entry.flowInstalled = false;
             counters.increment(SwitchCounter.FLOWS_REMOVED);
         }
     }
 
-    private void dropFlow(long datapath, long key) {
-        output.removeConnection(datapath, key);
+    private void dropFlow(long datapath, long key, IpAddress client) {
+        output.removeConnection(datapath, key, client);
         counters.increment(SwitchCounter.FLOWS_REMOVED);
     }
 
@@ -306,7 +307,7 @@ final class ConnectionTable {
     }
 
     /** Takes notice of a connection flow found in a switch after (re)connecting to it. */
-    void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs) {
+    void onFlowRead(long datapath, long connectionKey, IpAddress client, long serverMac, long nowNs) {
         RunningConfig config = running;
         if (config == null) {
             return;
@@ -316,17 +317,23 @@ final class ConnectionTable {
         boolean wanted = classifier != null && classifier.service().requests() == RequestMode.GUARD;
         ConnectionEntry entry = connections.get(connectionKey);
         if (entry == null && wanted && server != null && !reported(server.index())) {
-            entry = restoreFromFlow(config, connectionKey, server.index(), datapath, nowNs);
+            entry = restoreFromFlow(config, connectionKey, client, server.index(), datapath, nowNs);
+        }
+        if (entry != null && !entry.client.equals(client)) {
+            // Two clients with one key: the entry's own flow stays, and what this one sends is dropped.
+            counters.increment(SwitchCounter.DROPPED_ALIAS_COLLISION);
+            dropFlow(datapath, connectionKey, client);
+            return;
         }
         if (entry == null || !wanted || entry.server == ConnectionEntry.NO_SERVER) {
-            dropFlow(datapath, connectionKey);
+            dropFlow(datapath, connectionKey, client);
             onFlowRemoved(datapath, connectionKey, nowNs);
             return;
         }
         boolean right = server != null && entry.server == server.index();
         if (entry.ingressDatapath != datapath && entry.ingressPort != SwitchOutput.PORT_NORMAL) {
             if (!right) {
-                dropFlow(datapath, connectionKey);
+                dropFlow(datapath, connectionKey, client);
             }
             return;
         }
@@ -351,9 +358,9 @@ final class ConnectionTable {
     }
 
     private @Nullable ConnectionEntry restoreFromFlow(
-            RunningConfig config, long key, int server, long datapath, long nowNs) {
+            RunningConfig config, long key, IpAddress client, int server, long datapath, long nowNs) {
         int none = TcpOptions.NO_WINDOW_SCALE;
-        ConnectionEntry entry = restore(config, key, server, MigrationTag.of(0, none, none, false), nowNs);
+        ConnectionEntry entry = restore(config, key, client, server, MigrationTag.of(0, none, none, false), nowNs);
         if (entry != null) {
             entry.ingressDatapath = datapath;
             entry.vouched = false;
@@ -386,7 +393,7 @@ final class ConnectionTable {
             onLiveConnection(config, report, i, server, nowNs);
         }
         for (int i = 0; i < report.endedCount(); i++) {
-            onEnded(config, report.endedKey(i), report.endedSeq(i), server, nowNs);
+            onEnded(config, report, i, server, nowNs);
         }
         if (report.full()) {
             onLive(config, report, server, nowNs);
@@ -394,12 +401,12 @@ final class ConnectionTable {
         return true;
     }
 
-    private void onEnded(RunningConfig config, long key, int requestSeq, int server, long nowNs) {
-        ConnectionEntry entry = connections.get(key);
-        if (entry == null) {
+    private void onEnded(RunningConfig config, FilterReport report, int i, int server, long nowNs) {
+        ConnectionEntry entry = connections.get(report.endedKey(i));
+        if (entry == null || !entry.client.equals(report.endedClient(i))) {
             return;
         }
-        boolean same = !entry.offsetSeqKnown || entry.offsetSeq == requestSeq;
+        boolean same = !entry.offsetSeqKnown || entry.offsetSeq == report.endedSeq(i);
         if (entry.server == server && same) {
             prove(config, entry, entry.tag);
             end(config, entry, nowNs);
@@ -407,16 +414,16 @@ final class ConnectionTable {
     }
 
     private void onLive(RunningConfig config, FilterReport report, int server, long nowNs) {
-        LongKeyedTable<Boolean> live = new LongKeyedTable<>();
+        LongKeyedTable<IpAddress> live = new LongKeyedTable<>();
         for (int i = 0; i < report.liveCount(); i++) {
-            live.put(report.liveKey(i), Boolean.TRUE);
+            live.put(report.liveKey(i), report.liveClient(i));
             onLiveConnection(config, report, i, server, nowNs);
         }
         List<ConnectionEntry> gone = new ArrayList<>();
         for (int i = connections.capacity() - 1; i >= 0; i--) {
             ConnectionEntry entry = connections.slot(i);
             boolean old = entry != null && entry.server == server && nowNs - entry.migratedAtNs > YOUNG_NS;
-            if (entry != null && old && live.get(entry.key) == null) {
+            if (entry != null && old && !entry.client.equals(live.get(entry.key))) {
                 gone.add(entry);
             }
         }
@@ -428,11 +435,14 @@ final class ConnectionTable {
     private void onLiveConnection(RunningConfig config, FilterReport report, int i, int server, long nowNs) {
         ConnectionEntry entry = connections.get(report.liveKey(i));
         if (entry == null) {
-            entry = restore(config, report.liveKey(i), server, report.liveTag(i), nowNs);
+            entry = restore(config, report.liveKey(i), report.liveClient(i), server, report.liveTag(i), nowNs);
             if (entry == null) {
                 counters.increment(SwitchCounter.DROPPED_TABLE_FULL);
                 return;
             }
+        } else if (!entry.client.equals(report.liveClient(i))) {
+            counters.increment(SwitchCounter.DROPPED_ALIAS_COLLISION);
+            return;
         } else if (entry.state == State.GUESSED && entry.server == server) {
             prove(config, entry, report.liveTag(i));
         } else if (entry.state == State.MIGRATED && !entry.vouched) {

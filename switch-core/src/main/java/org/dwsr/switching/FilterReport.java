@@ -1,5 +1,7 @@
 package org.dwsr.switching;
 
+import org.dwsr.packet.IpAddress;
+
 /** What a host filter says about its connections; filters are the authority on live ones. Arrays run in parallel. */
 public final class FilterReport {
     private final String server;
@@ -8,12 +10,15 @@ public final class FilterReport {
     private final long[] liveKeys;
     private final long[] liveTags;
     private final long[] liveClientMacs;
+    private final IpAddress[] liveClients;
     private final long[] endedKeys;
     private final int[] endedSeqs;
+    private final IpAddress[] endedClients;
 
     /**
      * A report.
      *
+     * @param liveClients the clients' addresses, of which an IPv6 one has only an alias in the key
      * @param server the server's configured name
      * @param boot a random word of the filter process; a new one means that its earlier state is gone
      * @param full whether {@code live} lists every live connection
@@ -26,12 +31,16 @@ public final class FilterReport {
             String boot,
             boolean full,
             long[] liveKeys,
+            IpAddress[] liveClients,
             long[] liveTags,
             long[] liveClientMacs,
             long[] endedKeys,
+            IpAddress[] endedClients,
             int[] endedSeqs) {
         if (liveKeys.length != liveTags.length
+                || liveKeys.length != liveClients.length
                 || liveKeys.length != liveClientMacs.length
+                || endedKeys.length != endedClients.length
                 || endedKeys.length != endedSeqs.length) {
             throw new IllegalArgumentException("arrays of different length");
         }
@@ -39,9 +48,11 @@ public final class FilterReport {
         this.boot = boot;
         this.full = full;
         this.liveKeys = liveKeys.clone();
+        this.liveClients = liveClients.clone();
         this.liveTags = liveTags.clone();
         this.liveClientMacs = liveClientMacs.clone();
         this.endedKeys = endedKeys.clone();
+        this.endedClients = endedClients.clone();
         this.endedSeqs = endedSeqs.clone();
     }
 
@@ -65,6 +76,10 @@ public final class FilterReport {
         return liveKeys[i];
     }
 
+    public IpAddress liveClient(int i) {
+        return liveClients[i];
+    }
+
     public long liveTag(int i) {
         return liveTags[i];
     }
@@ -79,6 +94,10 @@ public final class FilterReport {
 
     public long endedKey(int i) {
         return endedKeys[i];
+    }
+
+    public IpAddress endedClient(int i) {
+        return endedClients[i];
     }
 
     public int endedSeq(int i) {

@@ -13,6 +13,8 @@ import org.jspecify.annotations.Nullable;
  * without a return flow it floods responses as soon as it has forgotten the client's last ARP. The table is bounded,
  * and what does not fit is left to normal switching.
  *
+ * <p>There is one for each family that a client uses.
+ *
  * <p>A flow is proven when a request whose handshake was proven came from there. Other packets of a connection may add
  * a flow where there is none (after a restart, or at a switch further on), but never turn a client's responses to
  * another port: anybody can send them. A proven place takes away the flows in other switches, which still lead to
@@ -20,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class ReturnFlows {
     static final int LIMIT = 65_536;
+
+    /** Above the 48 bits of a MAC. */
+    private static final long IPV6 = 1L << 48;
 
     private final SwitchOutput output;
     private final SwitchCounters counters;
@@ -53,7 +58,8 @@ final class ReturnFlows {
      */
     void install(ConnectionEntry entry, boolean proven) {
         long datapath = entry.ingressDatapath;
-        ReturnFlow known = find(datapath, entry.clientMac);
+        long client = client(entry.clientMac, entry.client.isIpv6());
+        ReturnFlow known = find(datapath, client);
         if (known != null && (!proven || known.proven && known.port == entry.ingressPort)) {
             return;
         }
@@ -64,34 +70,39 @@ final class ReturnFlows {
             counters.increment(SwitchCounter.RETURN_FLOWS_OVER_LIMIT);
             return;
         }
-        ReturnFlow flow = known == null ? add(datapath, entry.clientMac) : known;
+        ReturnFlow flow = known == null ? add(datapath, client) : known;
         if (flow.port != entry.ingressPort) {
             flow.port = entry.ingressPort;
-            output.installReturn(datapath, entry.clientMac, entry.ingressPort);
+            output.installReturn(datapath, entry.clientMac, entry.client.isIpv6(), entry.ingressPort);
             counters.increment(SwitchCounter.RETURN_FLOWS_INSTALLED);
         }
         if (proven) {
             flow.proven = true;
-            removeElsewhere(datapath, entry.clientMac);
+            removeElsewhere(datapath, client);
         }
     }
 
     /** Takes notice of a return flow found in a switch; one that is not wanted is taken away. */
-    void onRead(long datapath, long clientMac, int port) {
-        if (find(datapath, clientMac) != null) {
+    void onRead(long datapath, long clientMac, boolean ipv6, int port) {
+        long client = client(clientMac, ipv6);
+        if (find(datapath, client) != null) {
             // Installed since the switch was asked.
             return;
         }
         if (isClient(clientMac, port) && size < limit) {
-            add(datapath, clientMac).port = port;
+            add(datapath, client).port = port;
         } else {
-            remove(datapath, clientMac);
+            remove(datapath, client);
         }
     }
 
-    void onRemoved(long datapath, long clientMac) {
+    void onRemoved(long datapath, long clientMac, boolean ipv6) {
+        forget(datapath, client(clientMac, ipv6));
+    }
+
+    private void forget(long datapath, long client) {
         OneSwitch there = switches.get(datapath);
-        if (there != null && there.byMac.remove(clientMac) != null) {
+        if (there != null && there.byClient.remove(client) != null) {
             size--;
         }
     }
@@ -99,7 +110,11 @@ final class ReturnFlows {
     /** Takes notice that a switch has come or gone: what it holds is not known. */
     void onDatapath(long datapath) {
         OneSwitch there = switches.remove(datapath);
-        size -= there == null ? 0 : there.byMac.size();
+        size -= there == null ? 0 : there.byClient.size();
+    }
+
+    private static long client(long mac, boolean ipv6) {
+        return ipv6 ? mac | IPV6 : mac;
     }
 
     /** The VIP's MAC and the servers' have rules of their own, and a reserved port is not where a client is. */
@@ -119,41 +134,41 @@ final class ReturnFlows {
         return true;
     }
 
-    private @Nullable ReturnFlow find(long datapath, long mac) {
+    private @Nullable ReturnFlow find(long datapath, long client) {
         OneSwitch there = switches.get(datapath);
-        return there == null ? null : there.byMac.get(mac);
+        return there == null ? null : there.byClient.get(client);
     }
 
-    private ReturnFlow add(long datapath, long mac) {
+    private ReturnFlow add(long datapath, long client) {
         OneSwitch there = switches.get(datapath);
         if (there == null) {
             there = new OneSwitch(datapath);
             switches.put(datapath, there);
         }
         ReturnFlow flow = new ReturnFlow();
-        there.byMac.put(mac, flow);
+        there.byClient.put(client, flow);
         size++;
         return flow;
     }
 
-    private void removeElsewhere(long here, long mac) {
+    private void removeElsewhere(long here, long client) {
         for (int i = switches.capacity() - 1; i >= 0; i--) {
             OneSwitch there = switches.slot(i);
-            if (there != null && there.datapath != here && there.byMac.get(mac) != null) {
-                remove(there.datapath, mac);
+            if (there != null && there.datapath != here && there.byClient.get(client) != null) {
+                remove(there.datapath, client);
             }
         }
     }
 
-    private void remove(long datapath, long mac) {
-        onRemoved(datapath, mac);
-        output.removeReturn(datapath, mac);
+    private void remove(long datapath, long client) {
+        forget(datapath, client);
+        output.removeReturn(datapath, client & ~IPV6, (client & IPV6) != 0);
         counters.increment(SwitchCounter.RETURN_FLOWS_REMOVED);
     }
 
     private static final class OneSwitch {
         private final long datapath;
-        private final LongKeyedTable<ReturnFlow> byMac = new LongKeyedTable<>();
+        private final LongKeyedTable<ReturnFlow> byClient = new LongKeyedTable<>();
 
         private OneSwitch(long datapath) {
             this.datapath = datapath;

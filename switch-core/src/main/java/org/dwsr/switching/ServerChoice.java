@@ -5,6 +5,7 @@ import java.util.function.IntPredicate;
 import org.dwsr.config.PoolConfig;
 import org.dwsr.http.RequestHead;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 
 /**
  * Chooses the server of one request: session cookie, then the connection's own servers of that pool, then the
@@ -29,7 +30,7 @@ final class ServerChoice {
     ServerChoice(RunningConfig running, ServerAvailability availability) {
         this.running = running;
         this.availability = availability;
-        entry = new ConnectionEntry(0);
+        entry = new ConnectionEntry(0, IpAddress.ofIpv4(0));
     }
 
     /** The chosen server's index, or {@link #NONE}. */
@@ -59,7 +60,8 @@ final class ServerChoice {
                 return silent;
             }
         }
-        int clientAddress = ConnectionKey.clientAddress(entry.key);
+        // Of IPv6 the address itself: its alias would send a client elsewhere after every restart.
+        int clientAddress = entry.client.isIpv6() ? entry.client.hashCode() : ConnectionKey.clientAddress(entry.key);
         int chosen = running.scheduler(pool).choose(clientAddress, openAndUnsuspected, running.load);
         return chosen >= 0 ? chosen : running.scheduler(pool).choose(clientAddress, open, running.load);
     }

@@ -6,6 +6,8 @@ import java.util.Locale;
 public enum SwitchCounter {
     PACKET_INS,
     ARP_REPLIES,
+    /** Answers to neighbour solicitations for the VIP's IPv6 address, probes for duplicates included. */
+    NEIGHBOUR_ADVERTISEMENTS,
     ECHO_REPLIES,
     /** ICMP errors, such as "fragmentation needed", that went on to the server of the connection they are about. */
     ICMP_ERRORS_FORWARDED,
@@ -74,6 +76,14 @@ public enum SwitchCounter {
     DROPPED_MALFORMED,
     DROPPED_BAD_CHECKSUM,
     DROPPED_FRAGMENT,
+    /** IPv6 with a routing header, too many extension headers, or an IPv4-mapped address. */
+    DROPPED_IPV6_HEADERS,
+    /** Path-MTU messages of IPv6 routers to the VIP: no server hears of them. */
+    DROPPED_PACKET_TOO_BIG,
+    /** TCP from a multicast or reserved address. */
+    DROPPED_RESERVED_SOURCE,
+    /** Of IPv6 clients whose address's alias and ports are those of another client's connection. */
+    DROPPED_ALIAS_COLLISION,
     DROPPED_NOT_FOR_VIP,
     /** ICMP errors about no connection that a server has, or with a wrong checksum. */
     DROPPED_ICMP_ERROR,

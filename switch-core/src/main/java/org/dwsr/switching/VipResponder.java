@@ -8,6 +8,8 @@ import org.dwsr.packet.ArpFlyweight;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
 import org.dwsr.packet.IcmpEcho;
+import org.dwsr.packet.Icmpv6;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.SegmentBuilder;
 import org.dwsr.packet.TcpFlags;
@@ -21,10 +23,12 @@ final class VipResponder {
     static final int HANDSHAKE_WINDOW = 16_384;
 
     private static final int MSS = 1460;
+    private static final int MSS_IPV6 = 1440;
 
     private final SwitchOutput output;
     private final SegmentBuilder builder = new SegmentBuilder();
     private final ByteBuffer arpReply = ByteBuffer.allocate(ArpFlyweight.FRAME_LENGTH);
+    private final ByteBuffer advertisement = ByteBuffer.allocate(Icmpv6.ADVERTISEMENT_FRAME_LENGTH);
     private final ByteBuffer answer = ByteBuffer.allocate(2048);
 
     VipResponder(SwitchOutput output) {
@@ -36,15 +40,25 @@ final class VipResponder {
         output.packetOut(datapath, port, arpReply, 0, ArpFlyweight.FRAME_LENGTH);
     }
 
+    /** Answers a neighbour solicitation for the VIP as {@link #arpReply} does ARP. */
+    void advertise(DwsrConfig config, long datapath, int port, FrameFlyweight solicitation) {
+        Icmpv6.writeAdvertisement(advertisement, solicitation, config.vip(true), config.vmac());
+        output.packetOut(datapath, port, advertisement, 0, Icmpv6.ADVERTISEMENT_FRAME_LENGTH);
+    }
+
     void echoReply(DwsrConfig config, long datapath, int port, FrameFlyweight request) {
-        IcmpEcho.toReply(request);
+        if (request.ipv6()) {
+            Icmpv6.toEchoReply(request);
+        } else {
+            IcmpEcho.toReply(request);
+        }
         request.ethSource(config.vmac());
         output.packetOut(datapath, port, request.buffer(), request.offset(), request.frameLength());
     }
 
     /** Answers a SYN (paper figure 2, step 2). */
     void synAck(DwsrConfig config, long datapath, int port, FrameFlyweight syn, TcpOptions offered, int wseq) {
-        builder.start().mss(MSS);
+        builder.start(syn.ipv6()).mss(syn.ipv6() ? MSS_IPV6 : MSS);
         if (offered.sackPermitted()) {
             builder.sackPermitted();
         }
@@ -56,7 +70,7 @@ final class VipResponder {
 
     /** Resets a segment for a closed port, with the numbers RFC 9293 section 3.10.7.1 asks for. */
     void reset(DwsrConfig config, long datapath, int port, FrameFlyweight segment) {
-        builder.start();
+        builder.start(segment.ipv6());
         if (segment.hasFlag(TcpFlags.ACK)) {
             reply(config, datapath, port, segment, segment.ack(), 0, TcpFlags.RST, 0);
         } else {
@@ -68,17 +82,20 @@ final class VipResponder {
     /** Acknowledges a FIN for which there is no connection; {@code alsoFinish} closes our side too. */
     void finAck(DwsrConfig config, long datapath, int port, FrameFlyweight fin, boolean alsoFinish) {
         int flags = TcpFlags.ACK | (alsoFinish ? TcpFlags.FIN : 0);
-        builder.start();
+        builder.start(fin.ipv6());
         reply(config, datapath, port, fin, fin.ack(), fin.seq() + fin.seqLength(), flags, 0);
     }
 
     private void reply(
             DwsrConfig config, long datapath, int port, FrameFlyweight to, int seq, int ack, int flags, int window) {
+        IpAddress vip = config.vip(to.ipv6());
         ByteBuffer frame = builder.build(
                 to.ethSource(),
                 config.vmac(),
-                config.vip(),
-                to.ipSource(),
+                vip.high(),
+                vip.low(),
+                to.sourceHigh(),
+                to.sourceLow(),
                 to.destinationPort(),
                 to.sourcePort(),
                 seq,
@@ -90,7 +107,7 @@ final class VipResponder {
 
     /** Starts a segment to an entry's client: its last server's clock stands where the client has echoed it. */
     private SegmentBuilder startToClient(ConnectionEntry entry) {
-        builder.start();
+        builder.start(entry.client.isIpv6());
         return MigrationTag.timestamps(entry.tag) ? builder.timestamps(entry.timestampEcho, entry.timestamp) : builder;
     }
 
@@ -108,11 +125,14 @@ final class VipResponder {
     }
 
     private void toClient(DwsrConfig config, ConnectionEntry entry, int seq, int ack, int flags, int window) {
+        IpAddress vip = config.vip(entry.client.isIpv6());
         ByteBuffer frame = builder.build(
                 entry.clientMac,
                 config.vmac(),
-                config.vip(),
-                ConnectionKey.clientAddress(entry.key),
+                vip.high(),
+                vip.low(),
+                entry.client.high(),
+                entry.client.low(),
                 ConnectionKey.servicePort(entry.key),
                 ConnectionKey.clientPort(entry.key),
                 seq,
@@ -124,7 +144,7 @@ final class VipResponder {
 
     /** Sends a tagged RST to a server's filter (paper section III, steps 24 and 34). */
     void silence(DwsrConfig config, ConnectionEntry entry, ServerConfig server, int seq, int ack) {
-        builder.start();
+        builder.start(entry.client.isIpv6());
         long tag = MigrationTag.with(entry.tag, 0, MigrationTag.SILENCE);
         toServer(config, entry, server, tag, seq, ack, TcpFlags.RST | TcpFlags.ACK, 0);
     }
@@ -140,7 +160,7 @@ final class VipResponder {
             int offset,
             int length,
             int flags) {
-        builder.start();
+        builder.start(entry.client.isIpv6());
         if (MigrationTag.timestamps(entry.tag)) {
             builder.timestamps(entry.timestamp, entry.timestampEcho);
         }
@@ -157,11 +177,14 @@ final class VipResponder {
             int ack,
             int flags,
             int window) {
+        IpAddress vip = config.vip(entry.client.isIpv6());
         ByteBuffer frame = builder.build(
                 server.mac(),
                 ethSource,
-                ConnectionKey.clientAddress(entry.key),
-                config.vip(),
+                entry.client.high(),
+                entry.client.low(),
+                vip.high(),
+                vip.low(),
                 ConnectionKey.clientPort(entry.key),
                 ConnectionKey.servicePort(entry.key),
                 seq,

@@ -15,6 +15,8 @@ import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
 import org.dwsr.packet.IcmpEcho;
 import org.dwsr.packet.IcmpError;
+import org.dwsr.packet.Icmpv6;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.MssClass;
 import org.dwsr.packet.TcpFlags;
@@ -98,6 +100,7 @@ public final class WebSwitch {
                 : new ServerAvailability(config, availability);
         connections.configure(next, known, nowNs);
         returns.configure(config);
+        frame.vip(config.vip(), config.vip6());
         running = next;
         availability = known;
         choice = new ServerChoice(next, known);
@@ -125,6 +128,12 @@ public final class WebSwitch {
                 break;
             case IPV4:
                 onOtherIp(config, datapath, inPort);
+                break;
+            case IPV6:
+                onOtherIpv6(config, datapath, inPort);
+                break;
+            case IPV6_REFUSED:
+                counters.increment(SwitchCounter.DROPPED_IPV6_HEADERS);
                 break;
             case TCP:
                 if (frame.ipChecksumValid() && frame.tcpChecksumValid()) {
@@ -186,10 +195,30 @@ public final class WebSwitch {
         counters.increment(SwitchCounter.ICMP_ERRORS_FORWARDED);
     }
 
+    private void onOtherIpv6(RunningConfig config, long datapath, int inPort) {
+        IpAddress vip = config.config.vip(true);
+        boolean toVip = frame.ipDestination() == config.config.vip();
+        if (config.config.vip6() != null && Icmpv6.isSolicitationFor(frame, vip)) {
+            responder.advertise(config.config, datapath, inPort, frame);
+            counters.increment(SwitchCounter.NEIGHBOUR_ADVERTISEMENTS);
+        } else if (toVip && Icmpv6.isEchoRequest(frame)) {
+            responder.echoReply(config.config, datapath, inPort, frame);
+            counters.increment(SwitchCounter.ECHO_REPLIES);
+        } else if (toVip && Icmpv6.type(frame) == Icmpv6.PACKET_TOO_BIG) {
+            counters.increment(SwitchCounter.DROPPED_PACKET_TOO_BIG);
+        } else {
+            counters.increment(SwitchCounter.DROPPED_NOT_FOR_VIP);
+        }
+    }
+
     private void onTcp(RunningConfig config, long datapath, int inPort, long nowNs) {
         if (frame.ipDestination() != config.config.vip()) {
             boolean response = frame.ipSource() == config.config.vip() && frame.payloadLength() > 0;
             counters.increment(response ? SwitchCounter.RESPONSE_SEGMENTS_SEEN : SwitchCounter.DROPPED_NOT_FOR_VIP);
+            return;
+        }
+        if (frame.hasReservedSource()) {
+            counters.increment(SwitchCounter.DROPPED_RESERVED_SOURCE);
             return;
         }
         int server = config.serverAt(datapath, inPort);
@@ -200,6 +229,11 @@ public final class WebSwitch {
             return;
         }
         long key = ConnectionKey.of(frame.ipSource(), frame.sourcePort(), frame.destinationPort());
+        ConnectionEntry known = connections.get(key);
+        if (known != null && !frame.isFrom(known.client.high(), known.client.low())) {
+            counters.increment(SwitchCounter.DROPPED_ALIAS_COLLISION);
+            return;
+        }
         if (server != RunningConfig.NO_SERVER) {
             onBounce(config, classifier, key, server, tagged, nowNs);
         } else if (tagged) {
@@ -299,7 +333,7 @@ public final class WebSwitch {
                 && synced(nowNs)
                 && !connections.guesses().full()
                 && connections.hasRoom();
-        ConnectionEntry entry = new ConnectionEntry(key);
+        ConnectionEntry entry = new ConnectionEntry(key, IpAddress.of(frame.sourceHigh(), frame.sourceLow()));
         int contentType = connections.guesses().contentType(classifier);
         entry.server = possible && servers != null
                 ? servers.guess(entry, classifier.pool(contentType), nowNs)
@@ -357,7 +391,8 @@ public final class WebSwitch {
 
     /** Paper figure 2, steps 1 and 2. */
     private void answerSyn(RunningConfig config, long key, long datapath, int port, long nowNs) {
-        int wseq = synCookie.issue(key, config.config.vip(), frame.seq(), options, nowNs);
+        IpAddress vip = config.config.vip(frame.ipv6());
+        int wseq = synCookie.issue(frame.sourceHigh(), frame.sourceLow(), (int) key, vip, frame.seq(), options, nowNs);
         responder.synAck(config.config, datapath, port, frame, options, wseq);
         counters.increment(SwitchCounter.SYNS_ANSWERED);
     }
@@ -422,8 +457,10 @@ public final class WebSwitch {
 
     /** Only who answered our SYN-ACK knows a cookie that is valid for its own initial sequence number. */
     private boolean provesHandshake(RunningConfig config, long key, long nowNs) {
+        IpAddress vip = config.config.vip(frame.ipv6());
         return frame.hasFlag(TcpFlags.ACK)
-                && synCookie.accepts(key, config.config.vip(), frame.seq() - 1, frame.ack() - 1, nowNs);
+                && synCookie.accepts(
+                        frame.sourceHigh(), frame.sourceLow(), (int) key, vip, frame.seq() - 1, frame.ack() - 1, nowNs);
     }
 
     private @Nullable ConnectionEntry open(long key, long datapath, int port) {
@@ -431,7 +468,7 @@ public final class WebSwitch {
     }
 
     private ConnectionEntry opened(long key, long datapath, int port) {
-        ConnectionEntry entry = new ConnectionEntry(key);
+        ConnectionEntry entry = new ConnectionEntry(key, IpAddress.of(frame.sourceHigh(), frame.sourceLow()));
         entry.tag = SynCookie.tag(frame.ack() - 1, VipResponder.SERVER_SCALE);
         entry.requestSeq = frame.seq();
         entry.requestAck = frame.ack();
@@ -444,8 +481,13 @@ public final class WebSwitch {
 
     private void releaseWaiting(RunningConfig config, RequestClassifier classifier, ConnectionEntry entry, long nowNs) {
         waiting.release(entry.key, (datapath, port, buf, length) -> {
-            if (frame.wrap(buf, 0, length, false) == FrameFlyweight.Kind.TCP) {
+            if (frame.wrap(buf, 0, length, false) != FrameFlyweight.Kind.TCP) {
+                return;
+            }
+            if (frame.isFrom(entry.client.high(), entry.client.low())) {
                 onKnown(config, classifier, entry, datapath, port, nowNs);
+            } else {
+                counters.increment(SwitchCounter.DROPPED_ALIAS_COLLISION);
             }
         });
     }
@@ -675,7 +717,8 @@ public final class WebSwitch {
             int kind,
             long nowNs) {
         if (entry == null) {
-            entry = connections.restore(config, key, server, frame.ethSource(), nowNs);
+            IpAddress client = IpAddress.of(frame.sourceHigh(), frame.sourceLow());
+            entry = connections.restore(config, key, client, server, frame.ethSource(), nowNs);
             if (entry == null) {
                 counters.increment(SwitchCounter.DROPPED_TABLE_FULL);
                 return;
@@ -1020,7 +1063,9 @@ public final class WebSwitch {
     private void sendGathered(RunningConfig config, ConnectionEntry entry, ReassemblyBuffer gather) {
         ServerConfig server = config.server(entry.server);
         int room = MssClass.bytes(MigrationTag.mssClass(entry.tag));
-        int segment = Math.min(1448, MigrationTag.timestamps(entry.tag) ? room - 12 : room);
+        int segment = Math.min(
+                MssClass.segment(MigrationTag.mssClass(entry.tag), entry.client.isIpv6()),
+                MigrationTag.timestamps(entry.tag) ? room - 12 : room);
         int length = gather.length();
         long follower = entry.clientMac != 0 ? entry.clientMac : config.config.vmac();
         for (int at = 0; at < length; at += segment) {
@@ -1147,13 +1192,13 @@ public final class WebSwitch {
     }
 
     /** Takes notice that a client's return flow timed out, or that somebody else took it away. */
-    public void onReturnRemoved(long datapath, long clientMac) {
-        returns.onRemoved(datapath, clientMac);
+    public void onReturnRemoved(long datapath, long clientMac, boolean ipv6) {
+        returns.onRemoved(datapath, clientMac, ipv6);
     }
 
     /** Takes notice of a return flow found in a switch after (re)connecting to it. */
-    public void onReturnRead(long datapath, long clientMac, int port) {
-        returns.onRead(datapath, clientMac, port);
+    public void onReturnRead(long datapath, long clientMac, boolean ipv6, int port) {
+        returns.onRead(datapath, clientMac, ipv6, port);
     }
 
     /** Takes notice that a connection's flow timed out; the entry stays, because its filter has not ended it. */
@@ -1162,8 +1207,8 @@ public final class WebSwitch {
     }
 
     /** Takes notice of a connection flow found in a switch after (re)connecting to it. */
-    public void onFlowRead(long datapath, long connectionKey, long serverMac, long nowNs) {
-        connections.onFlowRead(datapath, connectionKey, serverMac, nowNs);
+    public void onFlowRead(long datapath, long connectionKey, IpAddress client, long serverMac, long nowNs) {
+        connections.onFlowRead(datapath, connectionKey, client, serverMac, nowNs);
     }
 
     /**

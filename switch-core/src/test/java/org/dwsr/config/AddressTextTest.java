@@ -92,44 +92,6 @@ class AddressTextTest {
     }
 
     @Nested
-    class OfIpv4Addresses {
-        @Test
-        void shouldRoundTripWhenWellFormed() {
-            SeededRounds.forAll(200, random -> {
-                int address = random.nextInt();
-                assertThat(Ipv4Address.parse(Ipv4Address.format(address))).isEqualTo(address);
-            });
-        }
-
-        @Test
-        void shouldPutTheFirstByteHighest() {
-            assertThat(Ipv4Address.parse("10.0.0.100")).isEqualTo(0x0a000064);
-            assertThat(Ipv4Address.format(0xC0A80001)).isEqualTo("192.168.0.1");
-        }
-
-        @ParameterizedTest
-        @ValueSource(
-                strings = {
-                    "",
-                    ".",
-                    "10.0.0",
-                    "10.0.0.",
-                    "10.0.0.256",
-                    "10.0.0.1.",
-                    "10.0.0.1.2",
-                    "10.0.0.01",
-                    "10.0.0.-1",
-                    " 10.0.0.1",
-                    "10..0.1",
-                    "10.0.0.1000",
-                    "a.b.c.d"
-                })
-        void shouldRefuseWhenMalformed(String text) {
-            assertThatThrownBy(() -> Ipv4Address.parse(text)).isInstanceOf(IllegalArgumentException.class);
-        }
-    }
-
-    @Nested
     class OfAttachments {
         @Test
         void shouldRoundTripWhenWellFormed() {

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import org.dwsr.packet.IpAddress;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -63,7 +64,7 @@ class ConfigReaderTest {
         @Test
         void shouldReadEveryPart() {
             DwsrConfig config = ConfigTrees.read(tree);
-            assertThat(Ipv4Address.format(config.vip())).isEqualTo("10.0.0.100");
+            assertThat(config.vip(false).toString()).isEqualTo("10.0.0.100");
             assertThat(MacAddress.format(config.vmac())).isEqualTo("02:00:5e:00:01:64");
             assertThat(config.clients()).containsExactly(new Attachment(1, 1));
             assertThat(config.sessionCookies()).containsExactly("PHPSESSID", "JSESSIONID", "ASP.NET_SessionId");
@@ -262,6 +263,55 @@ class ConfigReaderTest {
         void shouldRefuseTheVipWhenNotUnicast(String vip) {
             tree.put("vip", vip);
             assertProblem("$.vip", '"' + vip + '"', "a unicast IPv4 address");
+        }
+
+        @ParameterizedTest
+        @ValueSource(
+                strings = {
+                    "",
+                    "10.0.0.100",
+                    "::ffff:10.0.0.100",
+                    "::",
+                    "::1",
+                    "::10.0.0.100",
+                    "ff02::1",
+                    "fe80::1",
+                    "febf::1",
+                    "fd00::100/64",
+                    "[fd00::100]",
+                    "fd00:100"
+                })
+        void shouldRefuseTheIpv6VipWhenNotGlobalUnicast(String vip6) {
+            tree.put("vip6", vip6);
+            assertProblem("$.vip6", '"' + vip6 + '"', "a unicast IPv6 address");
+        }
+
+        @Test
+        void shouldRefuseTheIpv6VipWhenNoText() {
+            tree.put("vip6", 6);
+            assertProblem("$.vip6", "6", "a unicast IPv6 address");
+        }
+
+        @Test
+        void shouldRefuseTheVipWhenItIsIpv6() {
+            tree.put("vip", "fd00::100");
+            assertProblem("$.vip", "\"fd00::100\"", "a unicast IPv4 address");
+        }
+
+        @ParameterizedTest
+        @ValueSource(strings = {"fd00::100", "2001:db8::1", "fec0::1", "64:ff9b::a00:1"})
+        void shouldTakeAnIpv6Vip(String vip6) {
+            tree.put("vip6", vip6);
+            DwsrConfig config = ConfigTrees.read(tree);
+            assertThat(config.vip6()).isEqualTo(IpAddress.parse(vip6));
+            assertThat(config.vip(true)).isEqualTo(IpAddress.parse(vip6));
+            assertThat(config.vip(false)).isEqualTo(IpAddress.parse("10.0.0.100"));
+        }
+
+        @Test
+        void shouldGiveTheUnspecifiedAddressWhenThereIsNoIpv6Vip() {
+            assertThat(ConfigTrees.read(tree).vip6()).isNull();
+            assertThat(ConfigTrees.read(tree).vip(true)).isEqualTo(IpAddress.parse("::"));
         }
 
         @ParameterizedTest

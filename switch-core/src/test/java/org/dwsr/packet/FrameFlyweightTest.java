@@ -219,7 +219,7 @@ class FrameFlyweightTest {
         }
 
         @ParameterizedTest
-        @CsvSource({"0x8100", "0x88a8", "0x86dd", "0x0801", "0x0000", "0x05dc", "0xffff"})
+        @CsvSource({"0x8100", "0x88a8", "0x88cc", "0x0801", "0x0000", "0x05dc", "0xffff"})
         void shouldBeOtherWhenTheEtherTypeIsNeitherIpv4NorArp(int etherType) {
             ByteBuffer buf = new TcpFrame().payload(8).write();
             buf.putShort(12, (short) etherType);

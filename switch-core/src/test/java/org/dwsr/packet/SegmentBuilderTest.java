@@ -103,4 +103,53 @@ class SegmentBuilderTest {
         assertThatThrownBy(() -> builder.start().payload(payload, 0, SegmentBuilder.MAX_PAYLOAD + 1))
                 .isInstanceOf(IllegalArgumentException.class);
     }
+
+    @Test
+    void shouldWriteEveryFieldOfASegmentOverIpv6() {
+        Ipv6Frame expected = new Ipv6Frame().tcp(65535, 80, -1, 0x8000_0000, TcpFlags.ACK, 7);
+        byte[] payload = new byte[7];
+        System.arraycopy(expected.message, 20, payload, 0, 7);
+        builder.start(true).payload(ByteBuffer.wrap(payload), 0, 7);
+        builder.build(
+                TcpFrame.SERVER_MAC,
+                TcpFrame.CLIENT_MAC,
+                Ipv6Frame.CLIENT.high(),
+                Ipv6Frame.CLIENT.low(),
+                Ipv6Frame.VIP.high(),
+                Ipv6Frame.VIP.low(),
+                65535,
+                80,
+                -1,
+                0x8000_0000,
+                TcpFlags.ACK,
+                0x4321);
+        ByteBuffer bytes = expected.write().putInt(14, 0x6000_0000);
+        assertThat(Icmpv6Test.hex(builder.frame(), builder.length()))
+                .isEqualTo(Icmpv6Test.hex(bytes, expected.length()));
+    }
+
+    @Test
+    void shouldPutOptionsBehindAnIpv6HeaderAndForgetTheFamily() {
+        builder.start(true).mss(1440).sackPermitted();
+        long high = Ipv6Frame.CLIENT.high();
+        builder.build(1, 2, high, 1, high, 2, 3, 4, 5, 6, TcpFlags.SYN, 8);
+        assertThat(frame.wrap(builder.frame(), 0, builder.length(), false)).isEqualTo(FrameFlyweight.Kind.TCP);
+        options.parse(builder.frame(), frame.optionsOffset(), frame.optionsLength());
+        assertThat(options.mss()).isEqualTo(1440);
+        assertThat(options.sackPermitted()).isTrue();
+        assertThat(frame.tcpChecksumValid()).isTrue();
+        builder.start();
+        build(1, 1, TcpFlags.ACK, 1);
+        assertThat(builder.length()).isEqualTo(54);
+    }
+
+    @Test
+    void shouldRefuseAnAddressOfTheOtherFamily() {
+        long high = Ipv6Frame.CLIENT.high();
+        builder.start();
+        assertThatThrownBy(() -> builder.build(1, 2, high, 1, high, 2, 3, 4, 5, 6, 0, 8))
+                .isInstanceOf(IllegalStateException.class);
+        builder.start(true);
+        assertThatThrownBy(() -> builder.build(1, 2, 1, 2, 3, 4, 5, 6, 0, 8)).isInstanceOf(IllegalStateException.class);
+    }
 }

@@ -3,11 +3,30 @@ package org.dwsr.switching;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Arrays;
+import org.dwsr.packet.IpAddress;
 import org.junit.jupiter.api.Test;
 
 class FilterReportTest {
     private static FilterReport report(long[] keys, long[] tags, long[] macs, long[] ended, int[] seqs) {
-        return new FilterReport("s1", "boot", true, keys, tags, macs, ended, seqs);
+        return report(keys, clients(keys.length), tags, macs, ended, clients(ended.length), seqs);
+    }
+
+    private static FilterReport report(
+            long[] keys,
+            IpAddress[] clients,
+            long[] tags,
+            long[] macs,
+            long[] ended,
+            IpAddress[] endedClients,
+            int[] seqs) {
+        return new FilterReport("s1", "boot", true, keys, clients, tags, macs, ended, endedClients, seqs);
+    }
+
+    private static IpAddress[] clients(int count) {
+        IpAddress[] clients = new IpAddress[count];
+        Arrays.setAll(clients, i -> IpAddress.ofIpv4(i));
+        return clients;
     }
 
     @Test
@@ -33,5 +52,9 @@ class FilterReportTest {
         assertThatThrownBy(() -> report(one, two, one, one, new int[1])).isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> report(one, one, two, one, new int[1])).isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> report(one, one, one, two, new int[1])).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> report(one, clients(2), one, one, one, clients(1), new int[1]))
+                .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> report(one, clients(1), one, one, one, clients(2), new int[1]))
+                .isInstanceOf(IllegalArgumentException.class);
     }
 }

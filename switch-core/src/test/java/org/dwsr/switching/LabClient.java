@@ -1,12 +1,13 @@
 package org.dwsr.switching;
 
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 
 /** A client of a {@link SwitchLab}: one connection's addresses and initial sequence numbers. */
 final class LabClient {
     final SwitchLab lab;
     final int number;
-    final int address;
+    final IpAddress ip;
     final long mac;
     /** The switch port it is attached to. */
     int port = 1;
@@ -17,15 +18,19 @@ final class LabClient {
     int wseq;
 
     LabClient(SwitchLab lab, int number) {
+        this(lab, number, IpAddress.ofIpv4(0x0a00_0100 + number));
+    }
+
+    LabClient(SwitchLab lab, int number, IpAddress ip) {
         this.lab = lab;
         this.number = number;
-        address = 0x0a00_0100 + number;
+        this.ip = ip;
         mac = 0x0200_0000_c100L + number;
         isn = 1_000_000 * number;
     }
 
     long key() {
-        return ConnectionKey.of(address, 40_000, servicePort);
+        return ConnectionKey.of(ip.alias(), 40_000, servicePort);
     }
 
     /** A SYN as a Linux client sends it. */

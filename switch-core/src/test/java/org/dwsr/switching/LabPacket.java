@@ -5,18 +5,19 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import java.nio.ByteBuffer;
 import java.util.function.Consumer;
 import org.dwsr.config.ServerConfig;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.SegmentBuilder;
 
 /** A described TCP packet on its way into a {@link SwitchLab}; relative numbers, from the client's port by default. */
 final class LabPacket {
     private final LabClient client;
-    private final SegmentBuilder builder = new SegmentBuilder().start();
+    private final SegmentBuilder builder = new SegmentBuilder();
     private long datapath = SwitchLab.DATAPATH;
     private int port;
     private long ethSource;
-    private int destination = SwitchLab.VIP;
-    private int source;
+    private IpAddress destination;
+    private IpAddress source;
     private int sourcePort = 40_000;
     private int destinationPort;
     private int seq = 1;
@@ -29,7 +30,9 @@ final class LabPacket {
         this.client = client;
         port = client.port;
         ethSource = client.mac;
-        source = client.address;
+        source = client.ip;
+        destination = client.lab.config().vip(client.ip.isIpv6());
+        builder.start(client.ip.isIpv6());
         destinationPort = client.servicePort;
     }
 
@@ -95,15 +98,15 @@ final class LabPacket {
     }
 
     LabPacket to(int address) {
-        destination = address;
+        destination = IpAddress.ofIpv4(address);
         return this;
     }
 
     /** A response: the VIP's, to the client. */
     LabPacket fromVip() {
-        source = SwitchLab.VIP;
+        source = destination;
         sourcePort = 80;
-        destination = client.address;
+        destination = client.ip;
         destinationPort = 40_000;
         return this;
     }
@@ -132,8 +135,10 @@ final class LabPacket {
         ByteBuffer frame = builder.build(
                 SwitchLab.VMAC,
                 ethSource,
-                source,
-                destination,
+                source.high(),
+                source.low(),
+                destination.high(),
+                destination.low(),
                 sourcePort,
                 destinationPort,
                 client.isn + seq,

@@ -2,6 +2,7 @@ package org.dwsr.switching;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.dwsr.packet.IpAddress;
 
 /** A filter's report on its way into a {@link SwitchLab}. */
 final class LabReport {
@@ -11,6 +12,8 @@ final class LabReport {
     private boolean full;
     private final List<Long> live = new ArrayList<>();
     private final List<Long> ended = new ArrayList<>();
+    private final List<IpAddress> liveClients = new ArrayList<>();
+    private final List<IpAddress> endedClients = new ArrayList<>();
 
     LabReport(SwitchLab lab, String server) {
         this.lab = lab;
@@ -33,12 +36,14 @@ final class LabReport {
     }
 
     LabReport live(LabClient client, long tag, long clientMac) {
+        liveClients.add(client.ip);
         live.addAll(List.of(client.key(), tag, clientMac));
         return this;
     }
 
     /** The connection whose offsets were set by the request at this sequence number has ended. */
     LabReport ended(LabClient client, int seq) {
+        endedClients.add(client.ip);
         ended.addAll(List.of(client.key(), (long) client.isn + seq));
         return this;
     }
@@ -61,6 +66,17 @@ final class LabReport {
             endedSeqs[i] = ended.get(i * 2 + 1).intValue();
         }
         return lab.webSwitch.onFilterReport(
-                new FilterReport(server, boot, full, keys, tags, macs, endedKeys, endedSeqs), lab.nowNs);
+                new FilterReport(
+                        server,
+                        boot,
+                        full,
+                        keys,
+                        liveClients.toArray(new IpAddress[0]),
+                        tags,
+                        macs,
+                        endedKeys,
+                        endedClients.toArray(new IpAddress[0]),
+                        endedSeqs),
+                lab.nowNs);
     }
 }

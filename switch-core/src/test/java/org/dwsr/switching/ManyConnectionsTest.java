@@ -9,6 +9,7 @@ import java.util.Random;
 import org.dwsr.config.ConfigTrees;
 import org.dwsr.config.SeededRounds;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.junit.jupiter.api.Test;
 
 /** What is done to all connections at once is done to each, wherever it stands in the table. */
@@ -23,16 +24,16 @@ class ManyConnectionsTest {
         public void packetOut(long datapath, int port, ByteBuffer frame, int offset, int length) {}
 
         @Override
-        public void installConnection(long datapath, long connectionKey, int serverIndex) {}
+        public void installConnection(long datapath, long connectionKey, IpAddress client, int serverIndex) {}
 
         @Override
-        public void removeConnection(long datapath, long connectionKey) {}
+        public void removeConnection(long datapath, long connectionKey, IpAddress client) {}
 
         @Override
-        public void installReturn(long datapath, long clientMac, int port) {}
+        public void installReturn(long datapath, long clientMac, boolean ipv6, int port) {}
 
         @Override
-        public void removeReturn(long datapath, long clientMac) {}
+        public void removeReturn(long datapath, long clientMac, boolean ipv6) {}
     }
 
     private static WebSwitch configured() {
@@ -51,8 +52,9 @@ class ManyConnectionsTest {
     private static int flows(WebSwitch webSwitch, Random random, long serverMac, int count) {
         long before = counter(webSwitch, "connections");
         for (int i = 0; i < count; i++) {
-            long key = ConnectionKey.of(0x0a00_0001 + random.nextInt(4), random.nextInt(65536), 80);
-            webSwitch.onFlowRead(1, key, serverMac, T0);
+            IpAddress client = IpAddress.ofIpv4(0x0a00_0001 + random.nextInt(4));
+            long key = ConnectionKey.of(client.alias(), random.nextInt(65536), 80);
+            webSwitch.onFlowRead(1, key, client, serverMac, T0);
         }
         return (int) (counter(webSwitch, "connections") - before);
     }
@@ -83,7 +85,9 @@ class ManyConnectionsTest {
             flows(webSwitch, random, S1, 1 + random.nextInt(40));
             int others = flows(webSwitch, random, S2, 1 + random.nextInt(40));
             long[] none = {};
-            FilterReport nothing = new FilterReport("s1", "boot", true, none, none, none, none, new int[0]);
+            IpAddress[] nobody = {};
+            FilterReport nothing =
+                    new FilterReport("s1", "boot", true, none, nobody, none, none, none, nobody, new int[0]);
             assertThat(webSwitch.onFilterReport(nothing, LATER)).isTrue();
             assertThat(counter(webSwitch, "connections")).isEqualTo(others);
         });

@@ -16,6 +16,7 @@ import org.dwsr.http.RequestHead;
 import org.dwsr.http.ResponseHead;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.SegmentBuilder;
 import org.dwsr.packet.TcpFlags;
@@ -97,7 +98,7 @@ class PacketPathAllocationTest {
         ServerChoice choice = new ServerChoice(running, availability);
         LongKeyedTable<ConnectionEntry> connections = new LongKeyedTable<>();
         long key = ConnectionKey.of(CLIENT, 40000, servicePort);
-        connections.put(key, new ConnectionEntry(key));
+        connections.put(key, new ConnectionEntry(key, IpAddress.ofIpv4(CLIENT)));
         ByteBuffer bytes = requestFrame(servicePort, cookies.isEmpty() ? "" : cookies + "\r\n");
         FrameFlyweight frame = new FrameFlyweight();
         TcpOptions options = new TcpOptions();
@@ -127,7 +128,7 @@ class PacketPathAllocationTest {
         ReturnFlows flows = new ReturnFlows(lab, new SwitchCounters(), 10);
         flows.configure(lab.config());
         LabClient client = lab.client(1);
-        ConnectionEntry entry = new ConnectionEntry(client.key());
+        ConnectionEntry entry = new ConnectionEntry(client.key(), client.ip);
         entry.ingressDatapath = SwitchLab.DATAPATH;
         entry.ingressPort = client.port;
         entry.clientMac = client.mac;

@@ -17,6 +17,7 @@ import org.dwsr.config.ThreeCharId;
 import org.dwsr.http.ErrorResponse;
 import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.TcpFlags;
 import org.dwsr.packet.TcpOptions;
@@ -44,6 +45,7 @@ import org.dwsr.packet.TcpSeq;
  * <pre>
  *  return c1&gt;1                                    responses to client 1 leave by port 1
  *  unreturn c1@2                                  the same in switch 2 taken away
+ *  return6 c1&gt;1                                   the same for its responses over IPv6
  * </pre>
  *
  * <p>Checksums and lengths of everything that comes out are verified.
@@ -128,6 +130,11 @@ final class SwitchLab implements SwitchOutput {
 
     LabClient client(int number) {
         return clients.computeIfAbsent(number, n -> new LabClient(this, n));
+    }
+
+    /** A client with this address. */
+    LabClient client(int number, IpAddress address) {
+        return clients.computeIfAbsent(number, n -> new LabClient(this, n, address));
     }
 
     ServerConfig server(String name) {
@@ -263,20 +270,30 @@ final class SwitchLab implements SwitchOutput {
         assertThat(frame.ipChecksumValid()).as("IPv4 checksum").isTrue();
         assertThat(frame.tcpChecksumValid()).as("TCP checksum").isTrue();
         assertThat(length).as("frame length").isEqualTo(frame.frameLength());
-        outputs.add(frame.ipSource() == VIP ? toClient(datapath, port) : toServer(datapath, port));
+        outputs.add(isVip(frame.sourceHigh(), frame.sourceLow()) ? toClient(datapath, port) : toServer(datapath, port));
+    }
+
+    private boolean isVip(long high, long low) {
+        return config.vip(IpAddress.isIpv6(high, low)).is(high, low);
     }
 
     private String toClient(long datapath, int port) {
         assertThat(frame.ethSource()).as("source MAC").isEqualTo(VMAC);
-        LabClient client = clientOf(frame.ipDestination(), frame.destinationPort(), frame.sourcePort());
+        LabClient client = clientOf(
+                IpAddress.of(frame.destinationHigh(), frame.destinationLow()),
+                frame.destinationPort(),
+                frame.sourcePort());
         assertThat(frame.ethDestination()).as("client's MAC").isEqualTo(client.mac);
         String at = datapath == DATAPATH && port == client.port ? "" : "@" + datapath + ":" + port;
         return client + at + segment(client, true);
     }
 
     private String toServer(long datapath, int port) {
-        assertThat(frame.ipDestination()).as("destination").isEqualTo(VIP);
-        LabClient client = clientOf(frame.ipSource(), frame.sourcePort(), frame.destinationPort());
+        assertThat(isVip(frame.destinationHigh(), frame.destinationLow()))
+                .as("to the VIP")
+                .isTrue();
+        LabClient client = clientOf(
+                IpAddress.of(frame.sourceHigh(), frame.sourceLow()), frame.sourcePort(), frame.destinationPort());
         String server = "?" + datapath + ":" + port;
         for (ServerConfig one : config.servers()) {
             boolean there = one.attachment().datapath() == datapath
@@ -337,10 +354,10 @@ final class SwitchLab implements SwitchOutput {
         return text.toString();
     }
 
-    private LabClient clientOf(int address, int clientPort, int servicePort) {
-        long key = ConnectionKey.of(address, clientPort, servicePort);
+    private LabClient clientOf(IpAddress address, int clientPort, int servicePort) {
+        long key = ConnectionKey.of(address.alias(), clientPort, servicePort);
         for (LabClient client : clients.values()) {
-            if (client.key() == key) {
+            if (client.key() == key && client.ip.equals(address)) {
                 return client;
             }
         }
@@ -348,24 +365,24 @@ final class SwitchLab implements SwitchOutput {
     }
 
     @Override
-    public void installConnection(long datapath, long connectionKey, int serverIndex) {
-        outputs.add("flow " + named(datapath, connectionKey) + ">"
+    public void installConnection(long datapath, long connectionKey, IpAddress client, int serverIndex) {
+        outputs.add("flow " + named(datapath, connectionKey, client) + ">"
                 + config.servers().get(serverIndex).name());
     }
 
     @Override
-    public void removeConnection(long datapath, long connectionKey) {
-        outputs.add("unflow " + named(datapath, connectionKey));
+    public void removeConnection(long datapath, long connectionKey, IpAddress client) {
+        outputs.add("unflow " + named(datapath, connectionKey, client));
     }
 
     @Override
-    public void installReturn(long datapath, long clientMac, int port) {
-        told("return " + at(datapath, clientMac) + ">" + port);
+    public void installReturn(long datapath, long clientMac, boolean ipv6, int port) {
+        told((ipv6 ? "return6 " : "return ") + at(datapath, clientMac) + ">" + port);
     }
 
     @Override
-    public void removeReturn(long datapath, long clientMac) {
-        told("unreturn " + at(datapath, clientMac));
+    public void removeReturn(long datapath, long clientMac, boolean ipv6) {
+        told((ipv6 ? "unreturn6 " : "unreturn ") + at(datapath, clientMac));
     }
 
     private void told(String decision) {
@@ -383,11 +400,9 @@ final class SwitchLab implements SwitchOutput {
         return name + (datapath == DATAPATH ? "" : "@" + datapath);
     }
 
-    private String named(long datapath, long connectionKey) {
-        LabClient client = clientOf(
-                ConnectionKey.clientAddress(connectionKey),
-                ConnectionKey.clientPort(connectionKey),
-                ConnectionKey.servicePort(connectionKey));
+    private String named(long datapath, long connectionKey, IpAddress address) {
+        LabClient client =
+                clientOf(address, ConnectionKey.clientPort(connectionKey), ConnectionKey.servicePort(connectionKey));
         return client + (datapath == DATAPATH ? "" : "@" + datapath);
     }
 

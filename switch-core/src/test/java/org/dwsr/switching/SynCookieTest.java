@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import org.dwsr.config.SeededRounds;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.MssClass;
 import org.dwsr.packet.SegmentBuilder;
@@ -42,6 +43,23 @@ class SynCookieTest {
         return options;
     }
 
+    private static int issue(SynCookie by, long key, int vip, int isn, TcpOptions options, long now) {
+        return issue(by, IpAddress.ofIpv4(ConnectionKey.clientAddress(key)), (int) key, vip, isn, options, now);
+    }
+
+    private static int issue(
+            SynCookie by, IpAddress client, int ports, int vip, int isn, TcpOptions options, long now) {
+        return by.issue(client.high(), client.low(), ports, IpAddress.ofIpv4(vip), isn, options, now);
+    }
+
+    private static boolean accepts(SynCookie by, long key, int vip, int isn, int wseq, long now) {
+        return accepts(by, IpAddress.ofIpv4(ConnectionKey.clientAddress(key)), (int) key, vip, isn, wseq, now);
+    }
+
+    private static boolean accepts(SynCookie by, IpAddress client, int ports, int vip, int isn, int wseq, long now) {
+        return by.accepts(client.high(), client.low(), ports, IpAddress.ofIpv4(vip), isn, wseq, now);
+    }
+
     @Nested
     class Options {
         @Test
@@ -49,10 +67,10 @@ class SynCookieTest {
             for (int mssClass = 0; mssClass < 8; mssClass++) {
                 for (int scale = 0; scale <= 15; scale++) {
                     for (boolean sack : new boolean[] {false, true}) {
-                        int wseq = cookie.issue(KEY, VIP, ISN, options(MssClass.bytes(mssClass), scale, sack), NOW);
+                        int wseq = issue(cookie, KEY, VIP, ISN, options(MssClass.bytes(mssClass), scale, sack), NOW);
 
                         long tag = SynCookie.tag(wseq, 7);
-                        assertThat(cookie.accepts(KEY, VIP, ISN, wseq, NOW)).isTrue();
+                        assertThat(accepts(cookie, KEY, VIP, ISN, wseq, NOW)).isTrue();
                         assertThat(MigrationTag.mssClass(tag)).isEqualTo(mssClass);
                         assertThat(MigrationTag.clientScale(tag)).isEqualTo(scale);
                         assertThat(MigrationTag.sack(tag)).isEqualTo(sack);
@@ -84,7 +102,7 @@ class SynCookieTest {
             "65535, 8960"
         })
         void shouldRoundTheSegmentSizeDownWhenItIsBetweenClasses(int offered, int carried) {
-            int wseq = cookie.issue(KEY, VIP, ISN, options(offered, 7, true), NOW);
+            int wseq = issue(cookie, KEY, VIP, ISN, options(offered, 7, true), NOW);
 
             assertThat(MssClass.bytes(MigrationTag.mssClass(SynCookie.tag(wseq, 7))))
                     .isEqualTo(carried);
@@ -93,37 +111,37 @@ class SynCookieTest {
 
     @Nested
     class Rejects {
-        private final int wseq = cookie.issue(KEY, VIP, ISN, options(1460, 7, true), NOW);
+        private final int wseq = issue(cookie, KEY, VIP, ISN, options(1460, 7, true), NOW);
 
         @Test
         void shouldRejectWhenAnotherClientShowsIt() {
-            assertThat(cookie.accepts(ConnectionKey.of(0x0a00_0002, 40_000, 80), VIP, ISN, wseq, NOW))
+            assertThat(accepts(cookie, ConnectionKey.of(0x0a00_0002, 40_000, 80), VIP, ISN, wseq, NOW))
                     .isFalse();
         }
 
         @Test
         void shouldRejectWhenAnotherPortShowsIt() {
-            assertThat(cookie.accepts(ConnectionKey.of(0x0a00_0001, 40_001, 80), VIP, ISN, wseq, NOW))
+            assertThat(accepts(cookie, ConnectionKey.of(0x0a00_0001, 40_001, 80), VIP, ISN, wseq, NOW))
                     .isFalse();
-            assertThat(cookie.accepts(ConnectionKey.of(0x0a00_0001, 40_000, 81), VIP, ISN, wseq, NOW))
+            assertThat(accepts(cookie, ConnectionKey.of(0x0a00_0001, 40_000, 81), VIP, ISN, wseq, NOW))
                     .isFalse();
         }
 
         @Test
         void shouldRejectWhenTheVipDiffers() {
-            assertThat(cookie.accepts(KEY, VIP + 1, ISN, wseq, NOW)).isFalse();
+            assertThat(accepts(cookie, KEY, VIP + 1, ISN, wseq, NOW)).isFalse();
         }
 
         @Test
         void shouldRejectWhenTheClientIsnDiffers() {
-            assertThat(cookie.accepts(KEY, VIP, ISN + 1, wseq, NOW)).isFalse();
-            assertThat(cookie.accepts(KEY, VIP, ISN - 1, wseq, NOW)).isFalse();
+            assertThat(accepts(cookie, KEY, VIP, ISN + 1, wseq, NOW)).isFalse();
+            assertThat(accepts(cookie, KEY, VIP, ISN - 1, wseq, NOW)).isFalse();
         }
 
         @Test
         void shouldRejectWhenAnyBitIsChangedAndSoWhenOptionsAreForged() {
             for (int bit = 0; bit < 32; bit++) {
-                assertThat(cookie.accepts(KEY, VIP, ISN, wseq ^ 1 << bit, NOW)).isFalse();
+                assertThat(accepts(cookie, KEY, VIP, ISN, wseq ^ 1 << bit, NOW)).isFalse();
             }
         }
 
@@ -131,7 +149,7 @@ class SynCookieTest {
         void shouldRejectWhenTheKeyIsAnother() {
             SynCookie other = new SynCookie("another 16 bytes".getBytes(StandardCharsets.US_ASCII));
 
-            assertThat(other.accepts(KEY, VIP, ISN, wseq, NOW)).isFalse();
+            assertThat(accepts(other, KEY, VIP, ISN, wseq, NOW)).isFalse();
         }
 
         @Test
@@ -139,7 +157,7 @@ class SynCookieTest {
             SeededRounds.forAll(20, random -> {
                 int accepted = 0;
                 for (int i = 0; i < 1_000; i++) {
-                    accepted += cookie.accepts(KEY, VIP, ISN, random.nextInt(), NOW) ? 1 : 0;
+                    accepted += accepts(cookie, KEY, VIP, ISN, random.nextInt(), NOW) ? 1 : 0;
                 }
                 assertThat(accepted).isZero();
             });
@@ -152,34 +170,34 @@ class SynCookieTest {
 
         @Test
         void shouldAcceptUntilTheEndOfTheNextMinute() {
-            int first = cookie.issue(KEY, VIP, ISN, offered, NOW);
+            int first = issue(cookie, KEY, VIP, ISN, offered, NOW);
 
-            assertThat(cookie.accepts(KEY, VIP, ISN, first, NOW + MINUTE - 1)).isTrue();
-            assertThat(cookie.accepts(KEY, VIP, ISN, first, NOW + 2 * MINUTE - 1))
+            assertThat(accepts(cookie, KEY, VIP, ISN, first, NOW + MINUTE - 1)).isTrue();
+            assertThat(accepts(cookie, KEY, VIP, ISN, first, NOW + 2 * MINUTE - 1))
                     .isTrue();
-            assertThat(cookie.accepts(KEY, VIP, ISN, first, NOW + 2 * MINUTE)).isFalse();
+            assertThat(accepts(cookie, KEY, VIP, ISN, first, NOW + 2 * MINUTE)).isFalse();
         }
 
         @Test
         void shouldAcceptAMinuteAtLeastWhenIssuedAtTheLastMoment() {
-            int last = cookie.issue(KEY, VIP, ISN, offered, NOW + MINUTE - 1);
+            int last = issue(cookie, KEY, VIP, ISN, offered, NOW + MINUTE - 1);
 
-            assertThat(cookie.accepts(KEY, VIP, ISN, last, NOW + 2 * MINUTE - 1))
+            assertThat(accepts(cookie, KEY, VIP, ISN, last, NOW + 2 * MINUTE - 1))
                     .isTrue();
-            assertThat(cookie.accepts(KEY, VIP, ISN, last, NOW + 2 * MINUTE)).isFalse();
+            assertThat(accepts(cookie, KEY, VIP, ISN, last, NOW + 2 * MINUTE)).isFalse();
         }
 
         @Test
         void shouldRejectWhenItIsOfTheFuture() {
-            int future = cookie.issue(KEY, VIP, ISN, offered, NOW + MINUTE);
+            int future = issue(cookie, KEY, VIP, ISN, offered, NOW + MINUTE);
 
-            assertThat(cookie.accepts(KEY, VIP, ISN, future, NOW)).isFalse();
+            assertThat(accepts(cookie, KEY, VIP, ISN, future, NOW)).isFalse();
         }
 
         @Test
         void shouldRepeatItselfWhenTheSynIsRepeatedWithinTheMinute() {
-            assertThat(cookie.issue(KEY, VIP, ISN, offered, NOW + MINUTE - 1))
-                    .isEqualTo(cookie.issue(KEY, VIP, ISN, offered, NOW));
+            assertThat(issue(cookie, KEY, VIP, ISN, offered, NOW + MINUTE - 1))
+                    .isEqualTo(issue(cookie, KEY, VIP, ISN, offered, NOW));
         }
     }
 
@@ -187,9 +205,9 @@ class SynCookieTest {
     class Keys {
         @Test
         void shouldAcceptWhatAnotherNodeIssuedWhenTheKeyIsShared() {
-            int wseq = cookie.issue(KEY, VIP, ISN, options(1460, 7, true), NOW);
+            int wseq = issue(cookie, KEY, VIP, ISN, options(1460, 7, true), NOW);
 
-            assertThat(new SynCookie(SwitchLab.KEY.clone()).accepts(KEY, VIP, ISN, wseq, NOW))
+            assertThat(accepts(new SynCookie(SwitchLab.KEY.clone()), KEY, VIP, ISN, wseq, NOW))
                     .isTrue();
         }
 
@@ -199,9 +217,9 @@ class SynCookieTest {
             SynCookie own = new SynCookie(key);
             java.util.Arrays.fill(key, (byte) 0);
 
-            int wseq = own.issue(KEY, VIP, ISN, options(1460, 7, true), NOW);
+            int wseq = issue(own, KEY, VIP, ISN, options(1460, 7, true), NOW);
 
-            assertThat(cookie.accepts(KEY, VIP, ISN, wseq, NOW)).isTrue();
+            assertThat(accepts(cookie, KEY, VIP, ISN, wseq, NOW)).isTrue();
         }
 
         @Test
@@ -213,6 +231,30 @@ class SynCookieTest {
     }
 
     @Test
+    void shouldTellIpv6ClientsAndVipsApartByEveryBit() {
+        IpAddress client = IpAddress.parse("fd00::1");
+        IpAddress vip = IpAddress.parse("fd00::100");
+        int ports = (int) KEY;
+        int wseq = cookie.issue(client.high(), client.low(), ports, vip, ISN, options(1440, 7, true), NOW);
+
+        assertThat(cookie.accepts(client.high(), client.low(), ports, vip, ISN, wseq, NOW))
+                .isTrue();
+        for (int bit = 0; bit < 64; bit++) {
+            long flip = 1L << bit;
+            IpAddress otherHigh = IpAddress.of(vip.high() ^ flip, vip.low());
+            IpAddress otherLow = IpAddress.of(vip.high(), vip.low() ^ flip);
+            assertThat(cookie.accepts(client.high() ^ flip, client.low(), ports, vip, ISN, wseq, NOW))
+                    .isFalse();
+            assertThat(cookie.accepts(client.high(), client.low() ^ flip, ports, vip, ISN, wseq, NOW))
+                    .isFalse();
+            assertThat(cookie.accepts(client.high(), client.low(), ports, otherHigh, ISN, wseq, NOW))
+                    .isFalse();
+            assertThat(cookie.accepts(client.high(), client.low(), ports, otherLow, ISN, wseq, NOW))
+                    .isFalse();
+        }
+    }
+
+    @Test
     void shouldRoundTripWhenNumbersAreRandom() {
         SeededRounds.forAll(200, random -> {
             long key = random.nextLong();
@@ -220,9 +262,9 @@ class SynCookieTest {
             long now = (long) (random.nextDouble() * Long.MAX_VALUE / 2);
             TcpOptions offered = options(random.nextInt(65_536), random.nextInt(16), random.nextBoolean());
 
-            int wseq = cookie.issue(key, VIP, isn, offered, now);
+            int wseq = issue(cookie, key, VIP, isn, offered, now);
 
-            assertThat(cookie.accepts(key, VIP, isn, wseq, now)).isTrue();
+            assertThat(accepts(cookie, key, VIP, isn, wseq, now)).isTrue();
         });
     }
 }

@@ -233,7 +233,7 @@ class WebSwitchConfigurationTest {
             ConfigTrees.objectAt(tree, "services", 0).put("requests", "switch");
             lab.configure(tree);
             lab.webSwitch.onFlowRead(
-                    SwitchLab.DATAPATH, c1.key(), lab.server("s1").mac(), lab.nowNs);
+                    SwitchLab.DATAPATH, c1.key(), c1.ip, lab.server("s1").mac(), lab.nowNs);
             assertThat(lab.decisions()).containsExactly("unflow c1");
             c1.packet("A").seq(END).send();
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Map;
 import org.dwsr.config.ConfigTrees;
 import org.dwsr.http.ErrorResponse;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -460,7 +461,7 @@ class WebSwitchMoveTest {
 
     @Test
     void shouldRememberFourSilentServersWhenThereAreMorePools() {
-        ConnectionEntry entry = new ConnectionEntry(1);
+        ConnectionEntry entry = new ConnectionEntry(1, IpAddress.ofIpv4(1));
         for (int server = 0; server < 4; server++) {
             entry.silent(server, 100 + server);
         }

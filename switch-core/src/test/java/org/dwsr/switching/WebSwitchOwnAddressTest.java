@@ -3,12 +3,16 @@ package org.dwsr.switching;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.ByteBuffer;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 
 /** What the web switch answers or drops for the VIP as an address, before any connection matters (docs/contract.md). */
 class WebSwitchOwnAddressTest {
+    private static final long[] NONE = {};
+    private static final IpAddress[] NOBODY = {};
+
     private static final String IMAGE = "GET /img/a HTTP/1.1\r\nHost: a\r\n\r\n";
 
     private final SwitchLab lab = new SwitchLab();
@@ -228,7 +232,7 @@ class WebSwitchOwnAddressTest {
 
         @Test
         void shouldDropAndCountWhenItIsNotIp() {
-            receiveHex("02005e000164 02000000c101 86dd 6000");
+            receiveHex("02005e000164 02000000c101 88cc 6000");
 
             assertThat(lab.happened()).containsExactly("+dropped_not_for_vip");
         }
@@ -259,8 +263,7 @@ class WebSwitchOwnAddressTest {
             bare.onTick(lab.nowNs);
 
             assertThat(bare.onFilterReport(
-                            new FilterReport(
-                                    "s1", "b", true, new long[0], new long[0], new long[0], new long[0], new int[0]),
+                            new FilterReport("s1", "b", true, NONE, NOBODY, NONE, NONE, NONE, NOBODY, new int[0]),
                             lab.nowNs))
                     .isFalse();
             assertThat(lab.happened()).isEmpty();

@@ -473,8 +473,14 @@ class WebSwitchPreallocateTest {
 
         @Test
         void shouldRestartWhenTheClientTookAnEarlierAnswerOfOurs() {
-            int cookie =
-                    lab.cookies.issue(c1.key(), SwitchLab.VIP, c1.isn, new org.dwsr.packet.TcpOptions(), lab.nowNs);
+            int cookie = lab.cookies.issue(
+                    c1.ip.high(),
+                    c1.ip.low(),
+                    (int) c1.key(),
+                    org.dwsr.packet.IpAddress.ofIpv4(SwitchLab.VIP),
+                    c1.isn,
+                    new org.dwsr.packet.TcpOptions(),
+                    lab.nowNs);
             guess();
             c1.wseq = cookie;
             c1.data(1, PAGE).bouncedBy("s3").send();

@@ -17,7 +17,7 @@ class WebSwitchRestartTest {
 
     private void flow(LabClient client, String server) {
         lab.webSwitch.onFlowRead(
-                SwitchLab.DATAPATH, client.key(), lab.server(server).mac(), lab.nowNs);
+                SwitchLab.DATAPATH, client.key(), client.ip, lab.server(server).mac(), lab.nowNs);
     }
 
     @Nested
@@ -256,7 +256,7 @@ class WebSwitchRestartTest {
 
         @Test
         void shouldRemoveTheFlowWhenItsServerIsUnknown() {
-            lab.webSwitch.onFlowRead(SwitchLab.DATAPATH, c1.key(), 0x0200_0000_7777L, lab.nowNs);
+            lab.webSwitch.onFlowRead(SwitchLab.DATAPATH, c1.key(), c1.ip, 0x0200_0000_7777L, lab.nowNs);
 
             assertThat(lab.happened()).containsExactly("unflow c1", "+flows_removed");
         }

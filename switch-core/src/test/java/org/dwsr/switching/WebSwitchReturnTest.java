@@ -32,7 +32,7 @@ class WebSwitchReturnTest {
     }
 
     private void timesOut(LabClient client) {
-        lab.webSwitch.onReturnRemoved(SwitchLab.DATAPATH, client.mac);
+        lab.webSwitch.onReturnRemoved(SwitchLab.DATAPATH, client.mac, false);
     }
 
     @Nested
@@ -98,7 +98,14 @@ class WebSwitchReturnTest {
             long[] macs = {lab.server("s1").mac(), SwitchLab.VMAC, 0x0300_0000_0001L};
             for (int i = 0; i < macs.length; i++) {
                 LabClient client = lab.client(i + 1);
-                client.wseq = lab.cookies.issue(client.key(), SwitchLab.VIP, client.isn, new TcpOptions(), lab.nowNs);
+                client.wseq = lab.cookies.issue(
+                        client.ip.high(),
+                        client.ip.low(),
+                        (int) client.key(),
+                        lab.config().vip(false),
+                        client.isn,
+                        new TcpOptions(),
+                        lab.nowNs);
                 client.data(1, IMAGE).ethSource(macs[i]).send();
             }
 
@@ -184,7 +191,7 @@ class WebSwitchReturnTest {
 
         @Test
         void shouldStayWhenAnotherSwitchOrClientLosesItsOwn() {
-            lab.webSwitch.onReturnRemoved(2, c1.mac);
+            lab.webSwitch.onReturnRemoved(2, c1.mac, false);
             timesOut(lab.client(2));
             lab.webSwitch.onDatapath(2, false, lab.nowNs);
             askAnew(c1, 1);
@@ -266,7 +273,7 @@ class WebSwitchReturnTest {
         @Test
         void shouldNotBeInstalledAgainWhenItWasReadBack() {
             lab.reportAll();
-            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, c1.mac, 1);
+            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, c1.mac, false, 1);
             assertThat(lab.value("return_flows")).isEqualTo(1);
             c1.connectAndAsk(IMAGE);
             assertThat(lab.returns()).isEmpty();
@@ -278,7 +285,7 @@ class WebSwitchReturnTest {
         @Test
         void shouldBeReplacedWhenAnotherPortWasReadBack() {
             lab.reportAll();
-            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, c1.mac, 9);
+            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, c1.mac, false, 9);
             c1.connectAndAsk(IMAGE);
 
             assertThat(lab.returns()).containsExactly("return c1>1");
@@ -288,7 +295,7 @@ class WebSwitchReturnTest {
         void shouldKeepWhatWasInstalledSinceTheSwitchWasAsked() {
             lab.reportAll();
             c1.connectAndAsk(IMAGE);
-            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, c1.mac, 9);
+            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, c1.mac, false, 9);
             askAnew(c1, 1);
 
             assertThat(lab.returns()).containsExactly("return c1>1");
@@ -296,7 +303,7 @@ class WebSwitchReturnTest {
 
         @Test
         void shouldBeTakenAwayWhenTheMacIsAServersNow() {
-            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, lab.server("s1").mac(), 1);
+            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, lab.server("s1").mac(), false, 1);
 
             assertThat(lab.returns()).containsExactly("unreturn 02:00:00:00:00:01");
             assertThat(lab.value("return_flows")).isZero();
@@ -304,7 +311,7 @@ class WebSwitchReturnTest {
 
         @Test
         void shouldNotMakeAConnection() {
-            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, c1.mac, 1);
+            lab.webSwitch.onReturnRead(SwitchLab.DATAPATH, c1.mac, false, 1);
 
             assertThat(lab.happened()).isEmpty();
             assertThat(lab.value("connections")).isZero();
@@ -321,7 +328,7 @@ class WebSwitchReturnTest {
         }
 
         private void ask(LabClient client) {
-            ConnectionEntry entry = new ConnectionEntry(client.key());
+            ConnectionEntry entry = new ConnectionEntry(client.key(), client.ip);
             entry.ingressDatapath = SwitchLab.DATAPATH;
             entry.ingressPort = client.port;
             entry.clientMac = client.mac;
@@ -360,8 +367,8 @@ class WebSwitchReturnTest {
         void shouldInstallAgainWhenOneHasTimedOut() {
             ask(lab.client(1));
             ask(lab.client(2));
-            flows.onRemoved(SwitchLab.DATAPATH, lab.client(1).mac);
-            flows.onRemoved(SwitchLab.DATAPATH, lab.client(1).mac);
+            flows.onRemoved(SwitchLab.DATAPATH, lab.client(1).mac, false);
+            flows.onRemoved(SwitchLab.DATAPATH, lab.client(1).mac, false);
             ask(lab.client(3));
             ask(lab.client(1));
 
@@ -372,7 +379,7 @@ class WebSwitchReturnTest {
         @Test
         void shouldTakeAwayWhatIsReadBackBeyondIt() {
             for (int i = 1; i <= 3; i++) {
-                flows.onRead(SwitchLab.DATAPATH, lab.client(i).mac, 1);
+                flows.onRead(SwitchLab.DATAPATH, lab.client(i).mac, false, 1);
             }
 
             assertThat(lab.returns()).containsExactly("unreturn c3");

@@ -140,13 +140,12 @@ final class TransmitQueue implements FrameSink {
             return; // EMSGSIZE will be counted
         }
         int headerLength = frame.payloadOffset() - start;
-        int tcpLength = frame.payloadOffset() + frame.payloadLength() - frame.tcpOffset();
-        int sum = Checksum.fold(
-                Checksum.pseudoHeader(frame.ipSource(), frame.ipDestination(), FrameFlyweight.TCP_PROTOCOL, tcpLength));
+        int sum = Checksum.fold(frame.pseudoHeader());
         copyBytes.putShort(frame.tcpOffset() + TCP_CHECKSUM_OFFSET, (short) sum);
         ByteBuffer header = copies.buffer();
         header.put(at + VirtioHeader.FLAGS_OFFSET, (byte) VirtioHeader.NEEDS_CHECKSUM);
-        header.put(at + VirtioHeader.GSO_TYPE_OFFSET, (byte) VirtioHeader.GSO_TCP_IPV4);
+        int type = frame.ipv6() ? VirtioHeader.GSO_TCP_IPV6 : VirtioHeader.GSO_TCP_IPV4;
+        header.put(at + VirtioHeader.GSO_TYPE_OFFSET, (byte) type);
         header.putShort(at + VirtioHeader.HEADER_LENGTH_OFFSET, (short) headerLength);
         header.putShort(at + VirtioHeader.GSO_SIZE_OFFSET, (short) (maxFrameLength - headerLength));
         header.putShort(at + VirtioHeader.CHECKSUM_START_OFFSET, (short) (frame.tcpOffset() - start));

@@ -22,6 +22,7 @@ final class VirtioHeader {
     static final int NEEDS_CHECKSUM = 1;
     static final int GSO_NONE = 0;
     static final int GSO_TCP_IPV4 = 1;
+    static final int GSO_TCP_IPV6 = 4;
 
     private VirtioHeader() {}
 }

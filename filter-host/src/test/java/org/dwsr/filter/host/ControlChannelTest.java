@@ -113,11 +113,11 @@ class ControlChannelTest {
         public CompletableFuture<ConnectionReport> report(boolean full, boolean counters) {
             ConnectionReport report = new ConnectionReport();
             if (full) {
-                report.live(KEY, 0xd652_0000_0001L, 0x0200_0000_0001L);
+                report.live(KEY, 0, 0xffff_0000_0000L | KEY >>> 32, 0xd652_0000_0001L, 0x0200_0000_0001L);
             }
             List<Integer> ended = new ArrayList<>();
             endedSeqs.drainTo(ended);
-            ended.forEach(seq -> report.ended(KEY, seq));
+            ended.forEach(seq -> report.ended(KEY, 0, 0xffff_0000_0000L | KEY >>> 32, seq));
             if (counters) {
                 report.counter("rebuilds", 3);
             }

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.dwsr.packet.SegmentBuilder;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -118,6 +119,28 @@ class TransmitQueueTest {
         ByteBuffer completed = ByteBuffer.wrap(kernel.sentFrames().get(0));
         TestFrames.completeTcpChecksum(completed);
         assertThat(completed).isEqualTo(large);
+    }
+
+    @Test
+    void shouldAskForSegmentationOfIpv6WhenInjectedFrameExceedsMtu() {
+        long high = 0xfd00_0000_0000_0000L;
+        SegmentBuilder builder = new SegmentBuilder().start(true).payload(ByteBuffer.wrap(new byte[1441]), 0, 1441);
+        ByteBuffer large = builder.build(2, 4, high, 1, high, 2, 3, 4, 5, 6, 16, 7);
+        queue.inject(large, 0, builder.length());
+        queue.flush(0);
+        ByteBuffer sent = ByteBuffer.wrap(kernel.sent.get(0))
+                .order(kernel.memory().buffer().order());
+        assertThat(sent.get(VirtioHeader.FLAGS_OFFSET)).isEqualTo((byte) VirtioHeader.NEEDS_CHECKSUM);
+        assertThat(sent.get(VirtioHeader.GSO_TYPE_OFFSET)).isEqualTo((byte) VirtioHeader.GSO_TCP_IPV6);
+        assertThat(sent.getShort(VirtioHeader.HEADER_LENGTH_OFFSET)).isEqualTo((short) 74);
+        assertThat(sent.getShort(VirtioHeader.GSO_SIZE_OFFSET)).isEqualTo((short) 1440);
+        assertThat(sent.getShort(VirtioHeader.CHECKSUM_START_OFFSET)).isEqualTo((short) 54);
+        assertThat(sent.getShort(VirtioHeader.CHECKSUM_OFFSET_OFFSET)).isEqualTo((short) 16);
+        ByteBuffer completed = ByteBuffer.wrap(kernel.sentFrames().get(0));
+        TestFrames.completeTcpChecksum(completed);
+        for (int i = 0; i < builder.length(); i++) {
+            assertThat(completed.get(i)).as("byte %d", i).isEqualTo(large.get(i));
+        }
     }
 
     @Nested
