@@ -310,7 +310,7 @@ public final class FilterCore implements PacketCore {
         int at = MigrationTag.timestamps(tag) ? TimestampMasquerade.at(frame, options) : 0;
         if (at != 0) {
             TimestampMasquerade timestamps = new TimestampMasquerade();
-            timestamps.request(frame.buffer(), at);
+            timestamps.request(frame.buffer(), at, frame.seq() + 1);
             created.timestamps = timestamps;
         }
         created.freshKnown = true;
@@ -546,7 +546,7 @@ public final class FilterCore implements PacketCore {
                 c.timestamps = known;
             }
             if (known != null) {
-                known.request(frame.buffer(), at);
+                known.request(frame.buffer(), at, frame.seq() + frame.seqLength());
             }
         }
         c.tag = tag;
@@ -735,10 +735,10 @@ public final class FilterCore implements PacketCore {
             return;
         }
         TimestampMasquerade timestamps = c.timestamps;
-        if (timestamps != null && TcpSeq.isAtOrAfter(end, c.kernelAck - c.inOffset)) {
+        if (timestamps != null) {
             int at = TimestampMasquerade.at(frame, options);
             if (at != 0) {
-                timestamps.noteClient(frame.buffer(), at);
+                timestamps.noteClient(frame.buffer(), at, frame.seq(), end, c.kernelAck - c.inOffset);
             }
         }
         c.clientNext = TcpSeq.latest(c.clientNext, end);
