@@ -871,7 +871,7 @@ public final class FilterCore implements PacketCore {
 
     /**
      * Takes the urgent pointer away: a TCP may give the urgent byte out of its line, so that the server would read
-     * another request than the guard has read. In line it is what RFC 6093 section 5 recommends, and held bytes are.
+     * another request than the guard has read. In line it is what RFC 6093 recommends, and held bytes are.
      */
     private void clearUrgent() {
         counters.increment(FilterCounter.URGENT_CLEARED);
