@@ -326,7 +326,7 @@ public final class FilterCore implements PacketCore {
         int at = MigrationTag.timestamps(tag) ? TimestampMasquerade.at(frame, options) : 0;
         if (at != 0) {
             TimestampMasquerade timestamps = new TimestampMasquerade();
-            timestamps.request(frame.buffer(), at);
+            timestamps.request(frame.buffer(), at, frame.seq() + 1);
             created.timestamps = timestamps;
         }
         created.freshKnown = true;
@@ -567,7 +567,7 @@ public final class FilterCore implements PacketCore {
                 c.timestamps = known;
             }
             if (known != null) {
-                known.request(frame.buffer(), at);
+                known.request(frame.buffer(), at, frame.seq() + frame.seqLength());
             }
         }
         c.tag = tag;
@@ -756,10 +756,10 @@ public final class FilterCore implements PacketCore {
             return;
         }
         TimestampMasquerade timestamps = c.timestamps;
-        if (timestamps != null && TcpSeq.isAtOrAfter(end, c.kernelAck - c.inOffset)) {
+        if (timestamps != null) {
             int at = TimestampMasquerade.at(frame, options);
             if (at != 0) {
-                timestamps.noteClient(frame.buffer(), at);
+                timestamps.noteClient(frame.buffer(), at, frame.seq(), end, c.kernelAck - c.inOffset);
             }
         }
         c.clientNext = TcpSeq.latest(c.clientNext, end);
@@ -897,7 +897,7 @@ public final class FilterCore implements PacketCore {
 
     /**
      * Takes the urgent pointer away: a TCP may give the urgent byte out of its line, so that the server would read
-     * another request than the guard has read. In line it is what RFC 6093 section 5 recommends, and held bytes are.
+     * another request than the guard has read. In line it is what RFC 6093 recommends, and held bytes are.
      */
     private void clearUrgent() {
         counters.increment(FilterCounter.URGENT_CLEARED);

@@ -21,6 +21,8 @@ final class TimestampMasquerade {
     private int serverValue;
     /** The client's last TSval. */
     private int clientValue;
+    /** Before this byte nothing of the client's stream is missing. */
+    private int contiguous;
     /** The last TSval, as the client knows it, that the client has echoed. */
     private int clientEcho;
 
@@ -33,14 +35,25 @@ final class TimestampMasquerade {
         return options.timestampsOffset();
     }
 
-    /** Takes the timestamps of a request that the web switch sent here. */
-    void request(ByteBuffer buf, int at) {
+    /** Takes the timestamps of a request that the web switch sent here; its last byte is before {@code seqEnd}. */
+    void request(ByteBuffer buf, int at, int seqEnd) {
+        contiguous = seqEnd;
         clientValue = buf.getInt(at);
         clientEcho = buf.getInt(at + 4);
     }
 
-    /** Takes notice of a client segment that is not old. */
-    void noteClient(ByteBuffer buf, int at) {
+    /**
+     * Takes notice of a client segment, if nothing is missing before it and something of it is new, as RFC 7323 section
+     * 4.3 does: segments in the client's name must not be newer than the client's own that are still to come.
+     *
+     * @param acknowledged the next byte the server's TCP expects, in the client's numbers
+     */
+    void noteClient(ByteBuffer buf, int at, int seq, int seqEnd, int acknowledged) {
+        contiguous = TcpSeq.latest(contiguous, acknowledged);
+        if (TcpSeq.isAfter(seq, contiguous) || TcpSeq.isBefore(seqEnd, contiguous)) {
+            return;
+        }
+        contiguous = seqEnd;
         clientValue = TcpSeq.latest(clientValue, buf.getInt(at));
         int echo = buf.getInt(at + 4);
         if (TcpSeq.isAfter(echo, clientEcho) && TcpSeq.isBeforeOrAt(echo, serverValue + offset)) {

@@ -148,6 +148,19 @@ class FilterCoreTimestampTest {
         }
 
         @Test
+        void shouldNotBeNewerThanTheClientsOwnSegmentsThatAreStillToCome() {
+            String post = "POST /img/a HTTP/1.1\r\nHost: h\r\nContent-Length: 30\r\n\r\n";
+            f.in(Packet.tagged(MigrationTag.FRESH, f.c(1), f.w(1), post)
+                    .from(tag(MigrationTag.FRESH))
+                    .options(ts(100, 5_000)));
+            int body = f.c(next(post));
+            // Its predecessor, sent before it, comes after it.
+            f.in(Packet.client(body + 10, f.w(1), "b".repeat(10)).options(ts(120, 5_000)));
+            List<Packet> all = f.in(Packet.synAck(f.r(0), f.c(1)).options(Packet.SYN_OPTIONS + " " + ts(77, 100)));
+            assertThat(all).hasSize(2).allMatch(p -> p.options().startsWith("ts=100/"));
+        }
+
+        @Test
         void shouldNotBelieveAnEchoOfWhatWasNeverSent() {
             active(5_000, 77);
             f.in(Packet.kernel(f.r(1), c2, OK).options(ts(79, 100)));
