@@ -316,7 +316,7 @@ def counter_page(address):
 
 
 def needs_wire(options):
-    return options["client_delay_ms"] > 0 or options["client_faults"] is not None
+    return bool(options.get("client_delay_ms") or options.get("client_faults"))
 
 
 # ------------------------------------------------------------------------------------------ locks and the receive buffer

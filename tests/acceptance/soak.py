@@ -22,7 +22,7 @@ FIRST_CONNECTIONS = 1_000
 WRK_SECONDS = 5
 GROWTH = 1.05
 # What the JVM takes for compiling, which it does for as long as it finds something hot: shown, but not judged.
-COMPILING = ("Code", "Compiler", "Arena Chunk")
+COMPILING = ("Code", "Compiler", "Arena Chunk", "Thread arenas")
 JVM_OPTIONS = "-Xmx512m -XX:+UseSerialGC -XX:NativeMemoryTracking=summary"
 
 
@@ -118,6 +118,11 @@ def memory(pid):
     for kind, committed in re.findall(r"^-\s+([A-Z][\w ]*?) \(reserved=\d+KB, committed=(\d+)KB\)", text, re.M):
         if kind != "Java Heap":
             kinds[kind] = int(committed) * 1024
+    # Nearly all of the threads' arenas are the compilers'.
+    arenas = re.search(r"^-\s+Thread .*?^\s+\(arena=(\d+)KB", text, re.M | re.S)
+    if arenas:
+        kinds["Thread arenas"] = int(arenas.group(1)) * 1024
+        kinds["Thread"] -= kinds["Thread arenas"]
     return kinds
 
 
@@ -130,6 +135,14 @@ def threads(pid):
 def measure(lab):
     processes = lab.lab.processes()
     pids = {role: processes[role]["pid"] for role in ("controller", "filter")}
+    for pid in pids.values():
+        # Pools of threads grow with every question that waited for empty tables; idle threads end after 10 s.
+        count = sum(threads(pid).values())
+        while True:
+            time.sleep(4)
+            before, count = count, sum(threads(pid).values())
+            if count >= before:
+                break
     return {role: (memory(pid), threads(pid)) for role, pid in pids.items()}
 
 

@@ -639,6 +639,10 @@ public final class FilterCore implements PacketCore {
 
     /** Paper section III-A: the first silence begins the silent mode, the second ends the connection at once. */
     private int onSilence(FilterSettings known, FilterConnection c, long nowNs) {
+        if (c.state != State.ENDED && TcpSeq.isBefore(frame.seq(), c.requestSeq)) {
+            // Overtaken by a later request, which has come back to this server: its response must not be swallowed.
+            return drop(FilterCounter.DROPPED_STALE_TAG);
+        }
         counters.increment(FilterCounter.SILENCES);
         if (c.unused() && (c.state == State.ACTIVE || c.state == State.BOUNCED)) {
             // Guessed wrong (paper figure 4): nothing to switch back to.
@@ -660,7 +664,7 @@ public final class FilterCore implements PacketCore {
             case SILENT:
                 counters.increment(FilterCounter.SILENT_ENDED_BY_SILENCE);
                 endKernel(known, c);
-                forget(c);
+                linger(c, nowNs);
                 break;
             case GUESSED:
             case REBUILDING:
@@ -675,12 +679,18 @@ public final class FilterCore implements PacketCore {
     }
 
     private void becomeSilent(FilterConnection c, long nowNs) {
-        if (c.kernelGone && !c.awaitsConfirm) {
-            forget(c);
-            return;
-        }
         c.state = State.SILENT;
         c.silentUntilNs = nowNs + SILENT_NS;
+        if (c.kernelGone) {
+            linger(c, nowNs);
+        }
+    }
+
+    /** A silent connection whose TCP is gone stays known for a moment: a duplicate of its request must not run again. */
+    private static void linger(FilterConnection c, long nowNs) {
+        if (!c.awaitsConfirm) {
+            c.silentUntilNs = nowNs + LINGER_NS;
+        }
     }
 
     /** Gives the server's TCP the last acknowledgment it is owed, so that it has nothing to repeat while silent. */
@@ -1141,7 +1151,7 @@ public final class FilterCore implements PacketCore {
                 return onResponse(known, classifier, c, nowNs);
             case BOUNCED:
             case SILENT:
-                return c.kernelGone ? onStrayHostFrame(known, key) : onSilentHostFrame(known, c);
+                return c.kernelGone ? onStrayHostFrame(known, key) : onSilentHostFrame(known, c, nowNs);
             case ENDED:
                 if (c.kernelGone) {
                     return onStrayHostFrame(known, key);
@@ -1365,7 +1375,7 @@ public final class FilterCore implements PacketCore {
         sender.toClient(known, c, held.base(), ack, held.bytes(), 0, held.length(), held.finished());
     }
 
-    private int onSilentHostFrame(FilterSettings known, FilterConnection c) {
+    private int onSilentHostFrame(FilterSettings known, FilterConnection c, long nowNs) {
         counters.increment(FilterCounter.SILENT_SWALLOWED);
         noteServerClock(c);
         if (frame.hasFlag(TcpFlags.ACK) && TcpSeq.isAfter(frame.ack(), c.kernelAck)) {
@@ -1373,7 +1383,7 @@ public final class FilterCore implements PacketCore {
         }
         if (frame.hasFlag(TcpFlags.RST)) {
             c.kernelGone = true;
-            forgetSilent(c);
+            lingerIfSilent(c, nowNs);
             return DROP;
         }
         int end = frame.seq() + frame.seqLength();
@@ -1381,14 +1391,14 @@ public final class FilterCore implements PacketCore {
             counters.increment(FilterCounter.SILENT_ENDED_BY_SERVER);
             c.kernelNext = TcpSeq.latest(c.kernelNext, end);
             endKernel(known, c);
-            forgetSilent(c);
+            lingerIfSilent(c, nowNs);
         }
         return DROP;
     }
 
-    private void forgetSilent(FilterConnection c) {
-        if (c.state == State.SILENT && !c.awaitsConfirm) {
-            forget(c);
+    private static void lingerIfSilent(FilterConnection c, long nowNs) {
+        if (c.state == State.SILENT) {
+            linger(c, nowNs);
         }
     }
 
@@ -1596,7 +1606,9 @@ public final class FilterCore implements PacketCore {
             }
             boolean over = nowNs - c.silentUntilNs >= 0;
             if (c.state == State.SILENT && over) {
-                counters.increment(FilterCounter.SILENT_ENDED_BY_TIME);
+                if (!c.kernelGone) {
+                    counters.increment(FilterCounter.SILENT_ENDED_BY_TIME);
+                }
                 endKernel(known, c);
                 forget(c);
             } else if (c.state == State.GUESSED && nowNs - c.rebuildSinceNs >= GUESS_LIMIT_NS) {

@@ -6,6 +6,7 @@ import static org.dwsr.filter.FilterFixture.GET;
 import static org.dwsr.filter.FilterFixture.OK;
 import static org.dwsr.filter.FilterFixture.next;
 import static org.dwsr.packet.TcpFlags.ACK;
+import static org.dwsr.packet.TcpFlags.FIN;
 import static org.dwsr.packet.TcpFlags.RST;
 
 import org.dwsr.packet.MigrationTag;
@@ -42,6 +43,17 @@ class FilterCoreSilenceTest {
         }
 
         @Test
+        void shouldNotBeginWhenSilenceIsOlderThanTheRequestThatCameBack() {
+            f.silent();
+            Packet request = Packet.tagged(MigrationTag.MOVED, c2 + 300, w2 + 77, GET);
+            f.in(request);
+            assertThat(f.in(Packet.silence(c2, w2))).isEmpty();
+            assertThat(f.count(FilterCounter.DROPPED_STALE_TAG)).isOne();
+            Packet response = Packet.kernel(r2, c2 + GET.length(), OK);
+            assertThat(f.in(response)).containsExactly(response.forwarded(w2 + 77, c2 + 300 + GET.length()));
+        }
+
+        @Test
         void shouldNotBeginWhenTagIsNotOnAReset() {
             f.answered();
             assertThat(f.in(Packet.tagged(MigrationTag.SILENCE, c2, w2, ""))).isEmpty();
@@ -71,6 +83,51 @@ class FilterCoreSilenceTest {
             f.in(Packet.silence(c2 + 300, w2 + 77));
             assertThat(f.in(Packet.silence(c2 + 300, w2 + 77)))
                     .containsExactly(Packet.toKernel(c2 + GET.length(), r2 + OK.length(), RST | ACK, ""));
+        }
+
+        private void assertThatRequestDoesNotRunAgainForTwoSeconds() {
+            Packet duplicate = Packet.tagged(MigrationTag.MOVED, f.c(1), f.w(1), GET);
+            assertThat(f.in(duplicate)).isEmpty();
+            assertThat(f.after(1_700)).isEmpty();
+            assertThat(f.in(duplicate)).isEmpty();
+            assertThat(f.count(FilterCounter.REBUILDS_STARTED)).isOne();
+            assertThat(f.report()).isEmpty();
+            assertThat(f.after(600)).isEmpty();
+            assertThat(f.in(duplicate)).as("it is forgotten now").hasSize(2);
+            assertThat(f.count(FilterCounter.SILENT_ENDED_BY_TIME)).isZero();
+        }
+
+        @Test
+        void shouldNotRunRequestAgainWhenSilenceCameTwice() {
+            f.silent();
+            assertThat(f.in(Packet.silence(c2, w2))).containsExactly(Packet.toKernel(c2, r2, RST | ACK, ""));
+            assertThatRequestDoesNotRunAgainForTwoSeconds();
+        }
+
+        @Test
+        void shouldNotRunRequestAgainWhenServerClosedWhileSilent() {
+            f.silent();
+            assertThat(f.in(Packet.kernel(r2, c2, "").flags(FIN | ACK)))
+                    .containsExactly(Packet.toKernel(c2, r2 + 1, RST | ACK, ""));
+            assertThatRequestDoesNotRunAgainForTwoSeconds();
+        }
+
+        @Test
+        void shouldNotRunRequestAgainWhenServerClosedBeforeTheSilence() {
+            f.bounced();
+            assertThat(f.in(Packet.kernel(r2, c2, "").flags(FIN | ACK)))
+                    .containsExactly(Packet.toKernel(c2, r2 + 1, RST | ACK, ""));
+            assertThat(f.in(Packet.silence(c2, w2))).isEmpty();
+            assertThatRequestDoesNotRunAgainForTwoSeconds();
+        }
+
+        @Test
+        void shouldBounceNextRequestWhenServerIsGoneAndItsTagIsLost() {
+            f.silent();
+            f.in(Packet.silence(c2, w2));
+            Packet untagged = Packet.client(c2, w2, GET);
+            assertThat(f.in(untagged)).isEmpty();
+            assertThat(f.after(6)).hasSize(1).allMatch(packet -> packet.way() != Packet.Way.TO_KERNEL);
         }
 
         @Test
