@@ -30,8 +30,10 @@ final class SimulatedNetwork implements SwitchOutput {
     private static final long MS = 1_000_000;
     private static final long START_NS = 1L << 41;
     private static final long STUCK_NS = 60_000 * MS;
-    /** Filters give up a bounced connection after 120 s, and one that both sides closed. */
-    private static final long DRAIN_NS = 150_000 * MS;
+    /** The longest idle limit: a connection whose filter never got its first request, and whose client is gone. */
+    private static final long DRAIN_NS = 8_000_000 * MS;
+
+    private static final long LONG_NS = 150_000 * MS;
 
     private static final long FLOW_IDLE_NS = 30_000 * MS;
     private static final int MAX_EVENTS = 300_000;
@@ -111,10 +113,11 @@ final class SimulatedNetwork implements SwitchOutput {
                 step(MS);
             }
         }
-        long limitNs = nowNs + DRAIN_NS;
+        long endNs = nowNs;
         while (!empty()) {
-            check(nowNs < limitNs, "state is left");
-            step(events.isEmpty() ? 20 * MS : MS);
+            check(nowNs - endNs < DRAIN_NS, "state is left");
+            long idleTickNs = nowNs - endNs < LONG_NS ? 20 * MS : 1_000 * MS;
+            step(events.isEmpty() ? idleTickNs : MS);
         }
     }
 
@@ -571,7 +574,8 @@ final class SimulatedNetwork implements SwitchOutput {
                 writes.remove().run();
                 writeAtNs = nowNs + random.nextInt(3) * MS;
             }
-            if (writes.isEmpty() && nowNs - usedNs >= IDLE_NS && tcp.established && !tcp.closing()) {
+            boolean over = tcp.peerClosed() && read == tcp.received || nowNs - usedNs >= IDLE_NS;
+            if (writes.isEmpty() && over && tcp.established && !tcp.closing()) {
                 tcp.close();
             }
             tcp.tick(nowNs);
@@ -606,9 +610,6 @@ final class SimulatedNetwork implements SwitchOutput {
                     matched = 0;
                     execute(requestId);
                 }
-            }
-            if (tcp.peerClosed() && read == tcp.received && writes.isEmpty()) {
-                tcp.close();
             }
         }
 
@@ -672,9 +673,6 @@ final class SimulatedNetwork implements SwitchOutput {
                         writes.add(own::close);
                     }
                 });
-            }
-            if (tcp.peerClosed()) {
-                writes.add(own::close);
             }
         }
     }

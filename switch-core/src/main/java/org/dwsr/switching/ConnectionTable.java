@@ -46,6 +46,7 @@ final class ConnectionTable {
     /** Ordered by when each is asked next, because all wait equally long. */
     private final ArrayDeque<ConnectionEntry> lost = new ArrayDeque<>();
 
+    private final EndedConnections ended = new EndedConnections();
     private int sweepSlot;
     private @Nullable RunningConfig running;
     private @Nullable ServerAvailability availability;
@@ -108,6 +109,14 @@ final class ConnectionTable {
     void remove(ConnectionEntry entry) {
         heads.release(entry);
         connections.remove(entry.key);
+        if (entry.state == State.ANSWERED) {
+            ended.add(entry);
+        }
+    }
+
+    /** The connections that have ended lately. */
+    EndedConnections ended() {
+        return ended;
     }
 
     int size() {
@@ -134,7 +143,7 @@ final class ConnectionTable {
 
     private void forgetAnswered(ConnectionEntry entry) {
         if (entry.state == State.ANSWERED && connections.get(entry.key) == entry) {
-            connections.remove(entry.key);
+            remove(entry);
         }
     }
 
@@ -399,6 +408,7 @@ final class ConnectionTable {
         endSilentServers(config, entry, entry.server, nowNs);
         heads.release(entry);
         connections.remove(entry.key);
+        ended.add(entry);
         counters.increment(SwitchCounter.CONNECTIONS_ENDED);
     }
 
@@ -447,6 +457,7 @@ final class ConnectionTable {
 
     /** Lets time pass: answered entries go, and so do those that no filter will ever end. */
     void onTick(RunningConfig config, long nowNs) {
+        ended.onTick(nowNs);
         askLost(config, nowNs);
         for (ConnectionEntry entry = answered.peek();
                 entry != null && nowNs - entry.answeredUntilNs >= 0;

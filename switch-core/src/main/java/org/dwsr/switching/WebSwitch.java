@@ -238,6 +238,7 @@ public final class WebSwitch {
             counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
             return;
         }
+        connections.ended().onSyn(key, frame.seq());
         options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
         int wseq = synCookie.issue(key, config.config.vip(), frame.seq(), options, nowNs);
         responder.synAck(config.config, datapath, port, frame, options, wseq);
@@ -271,6 +272,10 @@ public final class WebSwitch {
             onUnknownWithoutPayload(config, key, datapath, port, nowNs);
         } else if (!synced(nowNs)) {
             counters.increment(SwitchCounter.DROPPED_UNSYNCED);
+        } else if (connections.ended().hadFirstRequestAt(key, frame.seq())) {
+            // It ran, and whoever repeats it has not heard of the end.
+            responder.reset(config.config, datapath, port, frame);
+            counters.increment(SwitchCounter.ENDED_REQUESTS_RESET);
         } else if (provesHandshake(config, key, nowNs)) {
             ConnectionEntry entry = open(key, datapath, port);
             if (entry == null) {
@@ -290,9 +295,12 @@ public final class WebSwitch {
         } else if (provesHandshake(config, key, nowNs)) {
             responder.finAck(config.config, datapath, port, frame, true);
             counters.increment(SwitchCounter.FINS_ANSWERED);
-        } else if (synced(nowNs)) {
+        } else if (connections.ended().hadFin(key, frame.seq())) {
             responder.finAck(config.config, datapath, port, frame, false);
             counters.increment(SwitchCounter.FINS_ANSWERED);
+        } else if (synced(nowNs)) {
+            // It may have overtaken its request, which an acknowledgment would cover too.
+            counters.increment(SwitchCounter.DROPPED_UNKNOWN_FIN);
         } else {
             counters.increment(SwitchCounter.DROPPED_UNSYNCED);
         }
@@ -1012,5 +1020,6 @@ public final class WebSwitch {
         sink.counter("waiting_segments", waiting.size());
         sink.counter("gathering_heads", connections.heads().size());
         sink.counter("return_flows", returns.size());
+        sink.counter("ended_connections", connections.ended().size());
     }
 }
