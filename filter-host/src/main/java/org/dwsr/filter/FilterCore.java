@@ -511,7 +511,8 @@ public final class FilterCore implements PacketCore {
         c.clientNext = TcpSeq.latest(c.clientNext, end);
         clientNews = c.clientWindow != frame.window();
         c.clientWindow = frame.window();
-        boolean plausible = TcpSeq.isBeforeOrAt(frame.ack() + c.ackOffset, c.kernelNext);
+        // While the handshake is replayed nothing is sent, so what acknowledges more is late from another connection.
+        boolean plausible = c.state != State.REBUILDING && TcpSeq.isBeforeOrAt(frame.ack() + c.ackOffset, c.kernelNext);
         if (frame.hasFlag(TcpFlags.ACK) && plausible && TcpSeq.isAfter(frame.ack(), c.clientAck)) {
             c.clientAck = frame.ack();
             clientNews = true;

@@ -57,8 +57,13 @@ class MigrationSimulationTest {
                 "seed %d: %s%n  to run it again: mvn -pl filter-host -am test -Dtest=MigrationSimulationTest"
                         + " -Dsurefire.failIfNoSpecifiedTests=false -Ddwsr.cases=1 -Ddwsr.seed=%d%n"
                         + "made smaller by %d further runs:%n%s%nwhich fails with: %s%n  %s",
-                seed, first, seed, tries, smallest, failure, List.of(failure.getStackTrace())
-                        .subList(0, Math.min(8, failure.getStackTrace().length))));
+                seed,
+                first,
+                seed,
+                tries,
+                smallest,
+                failure,
+                List.of(failure.getStackTrace()).subList(0, Math.min(8, failure.getStackTrace().length))));
     }
 
     private static Throwable outcome(SimulationCase what) {

@@ -170,6 +170,13 @@ final class SimulatedFrame {
     public String toString() {
         return String.format(
                 "%02x:%02x>%012x seq %d ack %d flags %02x window %d, %d bytes",
-                bytes[6], bytes[11], ethDestination(), seq & 0xffff_ffffL, ack & 0xffff_ffffL, flags, window, payloadLength);
+                bytes[6],
+                bytes[11],
+                ethDestination(),
+                seq & 0xffff_ffffL,
+                ack & 0xffff_ffffL,
+                flags,
+                window,
+                payloadLength);
     }
 }

@@ -55,6 +55,7 @@ final class SimulatedNetwork implements SwitchOutput {
     private long flowUsedNs;
     private long tickAtNs;
     private long reportedNs;
+    private long lookAtNs;
     private int run;
 
     SimulatedNetwork(SimulationCase what) {
@@ -151,14 +152,21 @@ final class SimulatedNetwork implements SwitchOutput {
     }
 
     private boolean empty() {
-        return events.isEmpty() && flow < 0 && left().isEmpty();
+        if (!events.isEmpty() || flow >= 0 || nowNs < lookAtNs) {
+            return false;
+        }
+        lookAtNs = nowNs + 250 * MS;
+        return left().isEmpty();
     }
 
     /** What the tables still hold, in words. */
     private String left() {
         StringBuilder left = new StringBuilder();
         webSwitch.counters((name, value) -> {
-            if (value != 0 && (name.equals("connections") || name.equals("waiting_segments") || name.equals("gathering_heads"))) {
+            if (value != 0
+                    && (name.equals("connections")
+                            || name.equals("waiting_segments")
+                            || name.equals("gathering_heads"))) {
                 left.append(" web switch ").append(name).append(' ').append(value);
             }
         });
@@ -403,7 +411,8 @@ final class SimulatedNetwork implements SwitchOutput {
     }
 
     /** The response as the server writes it, or as the client must read it. */
-    private static String response(Exchange exchange, int id, int server, boolean asRead, boolean closes, boolean byFin) {
+    private static String response(
+            Exchange exchange, int id, int server, boolean asRead, boolean closes, boolean byFin) {
         StringBuilder text = new StringBuilder();
         if (exchange.response == Response.INTERIM) {
             text.append("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n");
@@ -639,7 +648,9 @@ final class SimulatedNetwork implements SwitchOutput {
         private void execute(int id) {
             Exchange exchange = reading.connection.exchanges.get(id);
             check(reading.executed == id, name + " runs request " + id + " after " + reading.executed + " others");
-            if (exchange.session >= 0 && serves(exchange.session, exchange.images) && what.refusing != exchange.session) {
+            if (exchange.session >= 0
+                    && serves(exchange.session, exchange.images)
+                    && what.refusing != exchange.session) {
                 check(index == exchange.session, name + " gets request " + id + " of another server's session");
             }
             reading.executed++;
@@ -663,7 +674,8 @@ final class SimulatedNetwork implements SwitchOutput {
                     writes.add(own::abort);
                 }
             }
-            boolean fin = last && (ending == Ending.SERVER_CLOSES_EARLY || ending == Ending.BOTH_CLOSE) || closes || byFin;
+            boolean fin =
+                    last && (ending == Ending.SERVER_CLOSES_EARLY || ending == Ending.BOTH_CLOSE) || closes || byFin;
             ended = fin || dies;
             if (fin) {
                 writes.add(own::close);
@@ -710,18 +722,7 @@ final class SimulatedNetwork implements SwitchOutput {
         private void emit(
                 int seq, int ack, int flags, int window, byte[] options, byte[] data, int offset, int length) {
             byte[] frame = SimulatedFrame.encode(
-                    true,
-                    Packet.VMAC,
-                    Packet.CLIENT,
-                    seq,
-                    ack,
-                    flags,
-                    window,
-                    options,
-                    data,
-                    offset,
-                    length,
-                    false);
+                    true, Packet.VMAC, Packet.CLIENT, seq, ack, flags, window, options, data, offset, length, false);
             lossy(SimulatedNetwork.this::fromClient, frame, false);
         }
 

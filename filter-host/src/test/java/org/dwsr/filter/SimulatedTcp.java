@@ -87,14 +87,7 @@ final class SimulatedTcp {
 
     private void synAck() {
         wire.send(
-                iss,
-                irs + 1,
-                TcpFlags.SYN | TcpFlags.ACK,
-                WINDOW,
-                SimulatedFrame.synOptions(1_460, scale),
-                NONE,
-                0,
-                0);
+                iss, irs + 1, TcpFlags.SYN | TcpFlags.ACK, WINDOW, SimulatedFrame.synOptions(1_460, scale), NONE, 0, 0);
     }
 
     void write(byte[] bytes) {

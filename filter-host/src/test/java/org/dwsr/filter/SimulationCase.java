@@ -230,7 +230,10 @@ final class SimulationCase implements Cloneable {
             list.add(less);
         }
         for (int i = 0; i < connections.size(); i++) {
-            for (int j = 0; connections.get(i).exchanges.size() > 1 && j < connections.get(i).exchanges.size(); j++) {
+            for (int j = 0;
+                    connections.get(i).exchanges.size() > 1
+                            && j < connections.get(i).exchanges.size();
+                    j++) {
                 SimulationCase less = clone();
                 Connection connection = less.connections.get(i);
                 connection.exchanges.remove(j);

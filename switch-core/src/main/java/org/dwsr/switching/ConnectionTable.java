@@ -67,6 +67,7 @@ final class ConnectionTable {
         }
         running = next;
         availability = known;
+        ended.onTick(nowNs);
     }
 
     private void renumber(DwsrConfig before, RunningConfig next, long nowNs) {

@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>What still comes of them looks like something else: the first request, once more, like that of a new connection,
  * which would run it again; a repeated FIN like one that has overtaken its request, which must not be acknowledged,
- * because that would acknowledge the request too. At most {@value #LIMIT} are remembered; the oldest gives way.
+ * because that would acknowledge the request too; a filter's held request, whose confirmation was lost, would be taken
+ * for that of a connection to restore. At most {@value #LIMIT} are remembered; the oldest gives way.
  */
 final class EndedConnections {
     static final int LIMIT = 1 << 16;
@@ -38,13 +39,13 @@ final class EndedConnections {
         return ended != null && ended.firstSeq == seq;
     }
 
-    /** Whether a FIN at {@code seq} belongs to the connection that ended on these ports. */
-    boolean hadFin(long key, int seq) {
+    /** Whether what starts at {@code seq}, a FIN or a later request, belongs to the connection that ended on these ports. */
+    boolean covers(long key, int seq) {
         Ended ended = byKey.get(key);
         return ended != null && !ended.followed && TcpSeq.isAtOrAfter(seq, ended.firstSeq);
     }
 
-    /** Takes notice of a SYN: FINs may be those of the next connection from now on. */
+    /** Takes notice of a SYN: what comes now may belong to the next connection. */
     void onSyn(long key, int isn) {
         Ended ended = byKey.get(key);
         if (ended != null && ended.firstSeq != isn + 1) {

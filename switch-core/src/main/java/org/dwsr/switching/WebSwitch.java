@@ -295,7 +295,7 @@ public final class WebSwitch {
         } else if (provesHandshake(config, key, nowNs)) {
             responder.finAck(config.config, datapath, port, frame, true);
             counters.increment(SwitchCounter.FINS_ANSWERED);
-        } else if (connections.ended().hadFin(key, frame.seq())) {
+        } else if (connections.ended().covers(key, frame.seq())) {
             responder.finAck(config.config, datapath, port, frame, false);
             counters.increment(SwitchCounter.FINS_ANSWERED);
         } else if (synced(nowNs)) {
@@ -533,6 +533,10 @@ public final class WebSwitch {
             int server,
             int kind,
             long nowNs) {
+        if (entry == null && connections.ended().covers(key, frame.seq())) {
+            endHolder(config, key, server);
+            return;
+        }
         if (entry == null) {
             entry = connections.restore(config, key, server, frame.ethSource(), nowNs);
             if (entry == null) {
@@ -561,6 +565,15 @@ public final class WebSwitch {
             onRequestSegment(config, classifier, entry, kind, nowNs);
             releaseWaiting(config, classifier, entry, nowNs);
         }
+    }
+
+    /** A filter that still holds a request of an ended connection has not heard of the end: another one ran it. */
+    private void endHolder(RunningConfig config, long key, int server) {
+        counters.increment(SwitchCounter.DROPPED_STALE);
+        ConnectionEntry over = new ConnectionEntry(key);
+        over.tag = frame.ethSource();
+        connections.silence(config, over, server, frame.seq(), frame.ack());
+        connections.silence(config, over, server, frame.seq(), frame.ack());
     }
 
     private boolean isBeforeRequest(ConnectionEntry entry) {

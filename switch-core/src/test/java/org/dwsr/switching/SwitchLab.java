@@ -229,7 +229,7 @@ final class SwitchLab implements SwitchOutput {
     }
 
     private static final List<String> GAUGES =
-            List.of("connections", "waiting_segments", "gathering_heads", "return_flows");
+            List.of("connections", "waiting_segments", "gathering_heads", "return_flows", "ended_connections");
 
     /** The value of a counter since the start, or of a size now. */
     long value(String name) {
