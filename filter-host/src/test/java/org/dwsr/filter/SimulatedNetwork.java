@@ -608,9 +608,9 @@ final class SimulatedNetwork implements SwitchOutput {
                     return;
                 }
                 while (matched < request.length && read < tcp.received) {
-                    check(
-                            tcp.in[read] == request[matched],
-                            name + " reads another byte at " + matched + " of request " + requestId);
+                    if (tcp.in[read] != request[matched]) {
+                        check(false, name + " reads another byte at " + matched + " of request " + requestId);
+                    }
                     read++;
                     matched++;
                 }
