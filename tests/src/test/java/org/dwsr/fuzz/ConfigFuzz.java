@@ -6,16 +6,21 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import org.dwsr.config.ConfigException;
 import org.dwsr.config.ConfigReader;
 
-/** Any JSON as a configuration: taken, or refused with a path. */
+/** Any JSON as a configuration, and a sound one with a part replaced: taken, or refused with a path. */
 public final class ConfigFuzz {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private ConfigFuzz() {}
 
     public static void fuzzerTestOneInput(FuzzedDataProvider data) {
+        int from = data.consumeInt(-1, Targets.DOCUMENT.length());
+        int to = data.consumeInt(Math.max(from, 0), Math.min(Targets.DOCUMENT.length(), Math.max(from, 0) + 40));
+        String text = data.consumeRemainingAsString();
         Object tree;
         try {
-            tree = JSON.readValue(data.consumeRemainingAsString(), Object.class);
+            String document =
+                    from < 0 ? text : Targets.DOCUMENT.substring(0, from) + text + Targets.DOCUMENT.substring(to);
+            tree = JSON.readValue(document, Object.class);
         } catch (JsonProcessingException | IllegalArgumentException e) {
             return;
         }

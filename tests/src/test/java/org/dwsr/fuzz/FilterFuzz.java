@@ -44,8 +44,8 @@ public final class FilterFuzz implements FilterOutput {
             }
             Targets.check(output.frames <= MAX_FRAMES, output.frames + " frames for one");
         }
-        core.counters((name, value) -> Targets.check(
-                value >= 0 && (!name.equals("connections") || value <= CONNECTIONS), name + " " + value));
+        core.counters((name, value) ->
+                Targets.check(value >= 0 && (!name.equals("connections") || value <= CONNECTIONS), name + " " + value));
         core.onTick(nowNs + 8_000_000L * 1_000_000L);
         core.counters((name, value) -> Targets.check(!name.equals("connections") || value == 0, "left for ever"));
     }

@@ -67,7 +67,8 @@ final class FuzzedPackets {
         int port = 40_000 + data.consumeInt(0, 1);
         int service = data.consumeInt(0, 15) == 0 ? 81 : 80;
         builder.start();
-        int flags = data.pickValue(new int[] {0x18, 0x10, 0x02, 0x12, 0x11, 0x04, 0x14, 0x19, data.consumeByte() & 0xff});
+        int flags =
+                data.pickValue(new int[] {0x18, 0x10, 0x02, 0x12, 0x11, 0x04, 0x14, 0x19, data.consumeByte() & 0xff});
         if ((flags & 2) != 0) {
             builder.mss(data.pickValue(new int[] {0, 536, 1_460, 8_960}));
             builder.sackPermitted().windowScale(data.consumeInt(0, 14));
@@ -100,7 +101,8 @@ final class FuzzedPackets {
         if (data.consumeBoolean()) {
             return CLIENT;
         }
-        long tag = MigrationTag.of(data.consumeInt(0, 7), data.consumeInt(0, 15), data.consumeInt(0, 15), data.consumeBoolean());
+        long tag = MigrationTag.of(
+                data.consumeInt(0, 7), data.consumeInt(0, 15), data.consumeInt(0, 15), data.consumeBoolean());
         return MigrationTag.with(tag, data.pickValue(new int[] {44, 72, 0, 46_655}), data.consumeInt(0, 7));
     }
 }

@@ -2,6 +2,7 @@ package org.dwsr.fuzz;
 
 import com.code_intelligence.jazzer.api.FuzzedDataProvider;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import org.dwsr.http.ResponseHead;
 
 /** Any bytes as a response head; as {@link RequestFuzz}. */
@@ -12,7 +13,8 @@ public final class ResponseFuzz {
         int cut = data.consumeInt(0, 70_000);
         boolean toHead = data.consumeBoolean();
         boolean toConnect = data.consumeBoolean();
-        byte[] bytes = data.consumeRemainingAsBytes();
+        String begin = data.consumeBoolean() ? "HTTP/1.1 200 OK\r\n" : "";
+        byte[] bytes = (begin + data.consumeRemainingAsString()).getBytes(StandardCharsets.ISO_8859_1);
         ByteBuffer buf = ByteBuffer.wrap(bytes);
         ResponseHead head = new ResponseHead();
         int length = head.parse(buf, 0, bytes.length);

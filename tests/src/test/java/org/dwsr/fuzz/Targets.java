@@ -8,6 +8,9 @@ import org.dwsr.config.DwsrConfig;
 
 /** What the fuzz targets share. A target is a class whose name ends in Fuzz, with Jazzer's static method. */
 final class Targets {
+    /** Servers s1 and s2 serve content type 018, s3 and s4 020; one client port. */
+    static final String DOCUMENT = document();
+
     static final DwsrConfig CONFIG = config();
 
     private Targets() {}
@@ -18,12 +21,12 @@ final class Targets {
         }
     }
 
-    /** Servers s1 and s2 serve content type 018, s3 and s4 020; one client port. */
-    private static DwsrConfig config() {
-        String servers = "";
+    private static String document() {
+        StringBuilder servers = new StringBuilder();
         for (int i = 1; i <= 4; i++) {
-            servers += (i == 1 ? "" : ",") + "{'name':'s" + i + "','id':'9C" + i + "','mac':'02:00:00:00:00:0" + i
-                    + "','attachment':'of:0000000000000001/" + (i + 2) + "'}";
+            servers.append(i == 1 ? "" : ",")
+                    .append("{'name':'s" + i + "','id':'9C" + i + "','mac':'02:00:00:00:00:0" + i)
+                    .append("','attachment':'of:0000000000000001/" + (i + 2) + "'}");
         }
         String text = "{'vip':'10.0.0.100','vmac':'02:00:5e:00:01:64','services':[{'port':80,'contentTypes':["
                 + "{'id':'018','match':[{'path':'/img/*'}],'pool':'images'},"
@@ -31,8 +34,12 @@ final class Targets {
                 + "'pools':[{'name':'images','schedule':'rr','servers':['s1','s2']},"
                 + "{'name':'app','schedule':'rr','servers':['s3','s4']}],'servers':[" + servers
                 + "],'clients':['of:0000000000000001/1'],'sessionCookies':['PHPSESSID']}";
+        return text.replace('\'', '"');
+    }
+
+    private static DwsrConfig config() {
         try {
-            return ConfigReader.read(new ObjectMapper().readValue(text.replace('\'', '"'), Object.class));
+            return ConfigReader.read(new ObjectMapper().readValue(DOCUMENT, Object.class));
         } catch (JsonProcessingException | ConfigException e) {
             throw new AssertionError(e);
         }
