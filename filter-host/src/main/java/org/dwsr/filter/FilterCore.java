@@ -226,7 +226,8 @@ public final class FilterCore implements PacketCore {
     private boolean isOfBouncedSyn(FilterConnection c) {
         return c.synBounced
                 && c.bouncedIsn + 1 != c.requestSeq
-                && Integer.compareUnsigned(TcpSeq.distance(c.bouncedIsn + 1, frame.seq()), NEW_ISN_RANGE) < 0
+                // A keep-alive probe bears the SYN's own number.
+                && Integer.compareUnsigned(TcpSeq.distance(c.bouncedIsn, frame.seq()), NEW_ISN_RANGE) < 0
                 && !(TcpSeq.isBeforeOrAt(c.requestSeq, frame.seq()) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext));
     }
 
@@ -775,7 +776,8 @@ public final class FilterCore implements PacketCore {
         c.clientNext = TcpSeq.latest(c.clientNext, end);
         clientNews = c.clientWindow != frame.window();
         c.clientWindow = frame.window();
-        boolean plausible = TcpSeq.isBeforeOrAt(frame.ack() + c.ackOffset, c.kernelNext);
+        // While the handshake is replayed nothing is sent, so what acknowledges more is late from another connection.
+        boolean plausible = c.state != State.REBUILDING && TcpSeq.isBeforeOrAt(frame.ack() + c.ackOffset, c.kernelNext);
         if (frame.hasFlag(TcpFlags.ACK) && plausible && TcpSeq.isAfter(frame.ack(), c.clientAck)) {
             c.clientAck = frame.ack();
             clientNews = true;
@@ -1243,6 +1245,10 @@ public final class FilterCore implements PacketCore {
         }
         noteKernel(c);
         if (frame.hasFlag(TcpFlags.RST)) {
+            if (c.heldResponse != null) {
+                // The client believes only the very next number, and an incomplete head is not for it.
+                frame.seq(c.heldResponse.base() + c.ackOffset);
+            }
             masqueradeOut(c);
             finish(c, nowNs);
             return FORWARD;
@@ -1312,6 +1318,14 @@ public final class FilterCore implements PacketCore {
         int end = seq + payload;
         ReassemblyBuffer held = c.heldResponse;
         if (held != null) {
+            int before = Math.min(TcpSeq.distance(seq, held.base()), payload);
+            if (before == payload) {
+                // A repetition of what the client lacks; the head at hand may be incomplete just for want of it.
+                return FORWARD;
+            }
+            if (before > 0) {
+                passResponse(known, c, seq, before);
+            }
             held.insert(seq, frame.buffer(), frame.payloadOffset(), payload);
             readHeldResponse(known, classifier, c, held, fin);
             return DROP;
@@ -1332,8 +1346,7 @@ public final class FilterCore implements PacketCore {
         counters.increment(FilterCounter.RESPONSE_HEADS_HELD);
         int passed = TcpSeq.distance(seq, c.responseNext);
         if (passed > 0) {
-            sender.toClient(
-                    known, c, seq, frame.ack() - c.inOffset, frame.buffer(), frame.payloadOffset(), passed, false);
+            passResponse(known, c, seq, passed);
         }
         held = new ReassemblyBuffer(HELD_RESPONSE_BYTES, c.responseNext);
         held.insert(seq, frame.buffer(), frame.payloadOffset(), payload);
@@ -1343,6 +1356,11 @@ public final class FilterCore implements PacketCore {
             flushResponse(known, c);
         }
         return DROP;
+    }
+
+    private void passResponse(FilterSettings known, FilterConnection c, int seq, int count) {
+        int ack = frame.ack() - c.inOffset;
+        sender.toClient(known, c, seq, ack, frame.buffer(), frame.payloadOffset(), count, false);
     }
 
     private void readHeldResponse(

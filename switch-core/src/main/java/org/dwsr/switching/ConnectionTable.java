@@ -49,6 +49,7 @@ final class ConnectionTable {
     /** Ordered by when each is asked next, because all wait equally long. */
     private final ArrayDeque<ConnectionEntry> lost = new ArrayDeque<>();
 
+    private final EndedConnections ended = new EndedConnections();
     private int sweepSlot;
     private @Nullable RunningConfig running;
     private @Nullable ServerAvailability availability;
@@ -76,6 +77,7 @@ final class ConnectionTable {
         running = next;
         availability = known;
         guesses.configure();
+        ended.onTick(nowNs);
     }
 
     private void renumber(DwsrConfig before, RunningConfig next, long nowNs) {
@@ -119,6 +121,14 @@ final class ConnectionTable {
         settle(entry);
         heads.release(entry);
         connections.remove(entry.key);
+        if (entry.state == State.ANSWERED) {
+            ended.add(entry);
+        }
+    }
+
+    /** The connections that have ended lately. */
+    EndedConnections ended() {
+        return ended;
     }
 
     int size() {
@@ -158,7 +168,7 @@ final class ConnectionTable {
 
     private void forgetAnswered(ConnectionEntry entry) {
         if (entry.state == State.ANSWERED && connections.get(entry.key) == entry) {
-            connections.remove(entry.key);
+            remove(entry);
         }
     }
 
@@ -485,6 +495,7 @@ final class ConnectionTable {
         endSilentServers(config, entry, entry.server, nowNs);
         heads.release(entry);
         connections.remove(entry.key);
+        ended.add(entry);
         counters.increment(SwitchCounter.CONNECTIONS_ENDED);
     }
 
@@ -533,6 +544,7 @@ final class ConnectionTable {
 
     /** Lets time pass: answered entries go, and so do those that no filter will ever end. */
     void onTick(RunningConfig config, long nowNs) {
+        ended.onTick(nowNs);
         askLost(config, nowNs);
         expireGuesses(config, nowNs);
         for (ConnectionEntry entry = answered.peek();

@@ -29,6 +29,8 @@ public enum SwitchCounter {
     SEGMENTS_WAITED,
     CLOSED_PORT_RESETS,
     FINS_ANSWERED,
+    /** First requests of connections that have ended, repeated: answered with RST, because they ran. */
+    ENDED_REQUESTS_RESET,
     /** RSTs that ended a connection which had no server. */
     CLIENT_RESETS,
     REQUESTS_SWITCHED,
@@ -90,6 +92,8 @@ public enum SwitchCounter {
     DROPPED_FORGED_TAG,
     /** RSTs for no connection, or with a sequence number that only somebody who does not see it would send. */
     DROPPED_RESET,
+    /** FINs of no connection that is known or has ended lately. */
+    DROPPED_UNKNOWN_FIN,
     DROPPED_WAITING_FULL,
     DROPPED_WAITED_TOO_LONG,
     DROPPED_UNSYNCED,

@@ -305,6 +305,7 @@ public final class WebSwitch {
             counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
             return;
         }
+        connections.ended().onSyn(key, frame.seq());
         options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
         boolean guesses = classifier.service().handshake() == Handshake.PREALLOCATE;
         if (!guesses || !guess(config, classifier, key, datapath, port, nowNs)) {
@@ -424,6 +425,10 @@ public final class WebSwitch {
             onUnknownWithoutPayload(config, key, datapath, port, nowNs);
         } else if (!synced(nowNs)) {
             counters.increment(SwitchCounter.DROPPED_UNSYNCED);
+        } else if (connections.ended().hadFirstRequestAt(key, frame.seq())) {
+            // It ran, and whoever repeats it has not heard of the end.
+            responder.reset(config.config, datapath, port, frame);
+            counters.increment(SwitchCounter.ENDED_REQUESTS_RESET);
         } else if (provesHandshake(config, key, nowNs)) {
             ConnectionEntry entry = open(key, datapath, port);
             if (entry == null) {
@@ -443,9 +448,12 @@ public final class WebSwitch {
         } else if (provesHandshake(config, key, nowNs)) {
             responder.finAck(config.config, datapath, port, frame, true);
             counters.increment(SwitchCounter.FINS_ANSWERED);
-        } else if (synced(nowNs)) {
+        } else if (connections.ended().covers(key, frame.seq())) {
             responder.finAck(config.config, datapath, port, frame, false);
             counters.increment(SwitchCounter.FINS_ANSWERED);
+        } else if (synced(nowNs)) {
+            // It may have overtaken its request, which an acknowledgment would cover too.
+            counters.increment(SwitchCounter.DROPPED_UNKNOWN_FIN);
         } else {
             counters.increment(SwitchCounter.DROPPED_UNSYNCED);
         }
@@ -716,6 +724,10 @@ public final class WebSwitch {
             int server,
             int kind,
             long nowNs) {
+        if (entry == null && connections.ended().covers(key, frame.seq())) {
+            endHolder(config, key, server);
+            return;
+        }
         if (entry == null) {
             IpAddress client = IpAddress.of(frame.sourceHigh(), frame.sourceLow());
             entry = connections.restore(config, key, client, server, frame.ethSource(), nowNs);
@@ -748,6 +760,15 @@ public final class WebSwitch {
             onRequestSegment(config, classifier, entry, onward, nowNs);
             releaseWaiting(config, classifier, entry, nowNs);
         }
+    }
+
+    /** A filter that still holds a request of an ended connection has not heard of the end: another one ran it. */
+    private void endHolder(RunningConfig config, long key, int server) {
+        counters.increment(SwitchCounter.DROPPED_STALE);
+        ConnectionEntry over = new ConnectionEntry(key, IpAddress.of(frame.sourceHigh(), frame.sourceLow()));
+        over.tag = frame.ethSource();
+        connections.silence(config, over, server, frame.seq(), frame.ack());
+        connections.silence(config, over, server, frame.seq(), frame.ack());
     }
 
     private boolean isBeforeRequest(ConnectionEntry entry) {
@@ -1238,5 +1259,6 @@ public final class WebSwitch {
         sink.counter("gathering_heads", connections.heads().size());
         sink.counter("return_flows", returns.size());
         sink.counter("open_guesses", connections.guesses().open());
+        sink.counter("ended_connections", connections.ended().size());
     }
 }

@@ -235,8 +235,8 @@ final class SwitchLab implements SwitchOutput {
         return moved;
     }
 
-    private static final List<String> GAUGES =
-            List.of("connections", "waiting_segments", "gathering_heads", "return_flows", "open_guesses");
+    private static final List<String> GAUGES = List.of(
+            "connections", "waiting_segments", "gathering_heads", "return_flows", "open_guesses", "ended_connections");
 
     /** The value of a counter since the start, or of a size now. */
     long value(String name) {
