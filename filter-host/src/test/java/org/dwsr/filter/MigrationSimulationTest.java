@@ -3,6 +3,7 @@ package org.dwsr.filter;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -66,7 +67,7 @@ class MigrationSimulationTest {
                 List.of(failure.getStackTrace()).subList(0, Math.min(8, failure.getStackTrace().length))));
     }
 
-    private static Throwable outcome(SimulationCase what) {
+    private static @Nullable Throwable outcome(SimulationCase what) {
         try {
             new SimulatedNetwork(what).run();
             return null;

@@ -65,10 +65,10 @@ final class SimulatedNetwork implements SwitchOutput {
         random = new SplittableRandom(what.seed);
         webSwitch = new WebSwitch(new SynCookie(new byte[32]), this);
         webSwitch.configure(FilterFixture.CONFIG, nowNs);
+        client = new Client(what.connections.get(0), true);
         for (int i = 0; i < servers.length; i++) {
             servers[i] = new Server(i);
         }
-        client = new Client(what.connections.get(0), true);
     }
 
     /** Initial sequence numbers that the web switch answers with one less than 16,384 before 2^32. */
@@ -180,7 +180,7 @@ final class SimulatedNetwork implements SwitchOutput {
                     left.append(' ').append(server.name).append(" connections ").append(value);
                 }
             });
-            if (server.tcp != null && !server.tcp.closed()) {
+            if (!server.tcp.closed()) {
                 left.append(' ').append(server.name).append(" socket");
             }
         }
@@ -241,7 +241,7 @@ final class SimulatedNetwork implements SwitchOutput {
     private void once(Delivery delivery, byte[] frame, boolean partial) {
         int copies = chance(what.loss) ? 0 : chance(what.duplicates) ? 2 : 1;
         for (int i = 0; i < copies; i++) {
-            long delayUs = 100 + random.nextInt(chance(what.late) ? 3_000 : 100);
+            long delayUs = 100L + random.nextInt(chance(what.late) ? 3_000 : 100);
             byte[] own = copies == 1 ? frame : frame.clone();
             after(delayUs * US, () -> delivery.deliver(own, partial));
         }
@@ -470,14 +470,14 @@ final class SimulatedNetwork implements SwitchOutput {
         private final String name;
         private final int index;
         private final FilterCore core;
-        private long[] endedKeys = new long[16];
+        private final long[] endedKeys = new long[16];
         private final int[] endedSeqs = new int[16];
         private int endedCount;
-        private SimulatedTcp tcp;
+        private SimulatedTcp tcp = new SimulatedTcp(this::emit, random, 0, 9, what.serverSegment, true, false);
         private boolean timeWait;
         private final int timeWaitNumber;
 
-        private Client reading;
+        private Client reading = client;
         private int read;
         private byte[] request = NONE;
         private int requestId;
@@ -494,6 +494,7 @@ final class SimulatedNetwork implements SwitchOutput {
             core.configure(FilterFixture.CONFIG, nowNs);
             timeWait = (what.timeWait >> index & 1) != 0;
             timeWaitNumber = random.nextInt();
+            tcp.reset = true;
         }
 
         @Override
@@ -546,13 +547,11 @@ final class SimulatedNetwork implements SwitchOutput {
                 if (syn) {
                     emit(0, frame.seq + 1, TcpFlags.RST | TcpFlags.ACK, 0, NONE, NONE, 0, 0);
                 }
-            } else if (syn && (tcp == null || tcp.closed())) {
+            } else if (syn && tcp.closed()) {
                 open(frame);
-            } else if (tcp != null) {
+            } else {
                 tcp.receive(frame, nowNs);
                 application();
-            } else if (!frame.has(TcpFlags.RST)) {
-                emit(frame.ack, 0, TcpFlags.RST, 0, NONE, NONE, 0, 0);
             }
         }
 
@@ -590,9 +589,6 @@ final class SimulatedNetwork implements SwitchOutput {
 
         void tick() {
             core.onTick(nowNs);
-            if (tcp == null) {
-                return;
-            }
             while (!writes.isEmpty() && nowNs >= writeAtNs && !tcp.reset) {
                 writes.remove().run();
                 writeAtNs = nowNs + random.nextInt(3) * MS;
