@@ -19,9 +19,9 @@ def forget_macs(lab):
 
 
 def flow_of(lab, mac):
-    """A client's return flow: (flow, port), or (None, None)."""
+    """A client's return flow for IPv4: (flow, port), or (None, None)."""
     for flow in lab.return_flows():
-        if f"dl_dst={mac}" in flow:
+        if f"dl_dst={mac}" in flow and f"nw_src={lab.vip} " in flow:
             return flow, int(flow.rpartition("actions=output:")[2])
     return None, None
 

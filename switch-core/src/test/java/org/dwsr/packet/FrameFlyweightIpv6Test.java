@@ -154,6 +154,10 @@ class FrameFlyweightIpv6Test {
     void shouldBeMalformedWhenAnExtensionHeaderRunsPastTheEnd() {
         Ipv6Frame described = request().extension(60, 8);
         assertThat(wrap(described, described.write().put(55, (byte) 5))).isEqualTo(Kind.MALFORMED);
+        Ipv6Frame message =
+                new Ipv6Frame().message(58, 2, 128, 0, 0, 0, 0, 0, 0, 0).extension(60, 8);
+        assertThat(wrap(message)).isEqualTo(Kind.IPV6);
+        assertThat(wrap(message, message.write().put(55, (byte) 5))).isEqualTo(Kind.MALFORMED);
         Ipv6Frame short_ = new Ipv6Frame().message(60, 2, 6, 0, 0, 0);
         assertThat(wrap(short_)).isEqualTo(Kind.MALFORMED);
     }

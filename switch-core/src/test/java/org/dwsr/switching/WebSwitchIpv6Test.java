@@ -332,8 +332,12 @@ class WebSwitchIpv6Test {
             lab.configure(ConfigTrees.example());
             receive(asked(0));
             receive(new Ipv6Frame().message(58, 2, 128, 0, 0, 0, 0, 0, 0, 0));
+            // Nor is the unspecified address ours then.
+            int[] unspecified = new int[24];
+            unspecified[0] = 135;
+            receive(new Ipv6Frame().from(asker).to(group).hopLimit(255).message(58, 2, unspecified));
 
-            assertThat(lab.happened()).containsExactly("+dropped_not_for_vip=2");
+            assertThat(lab.happened()).containsExactly("+dropped_not_for_vip=3");
         }
 
         @Test
