@@ -113,7 +113,7 @@ def forged(lab):
         expect_equal((response.server, told["visits"]), ("s4", 1), "server and visits")
 
 
-@case("a session cookie moves a connection to its server, and back", labs=EVERY_LAB)
+@case("a session cookie moves a connection to its server, and back", labs=BOTH)
 def cookie_moves(lab):
     sessions = {}
     for _ in range(4):
