@@ -107,7 +107,7 @@ def timestamps_and_ecn(lab):
             for turn in range(12):
                 # The page moves the connection; an upload that moves is overtaken by its own repetitions, which the
                 # flow takes past the web switch, and what is overtaken counts as an old duplicate, rightly.
-                kind = (turn + number) % 3
+                kind = (turn + number % 2 * 2) % 3
                 if kind == 0:
                     answer = connection.get("/ping.php")
                     servers = APP_SERVERS

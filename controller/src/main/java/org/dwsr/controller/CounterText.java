@@ -18,7 +18,7 @@ import java.util.TreeMap;
 final class CounterText {
     /** Names that are the size of something right now. */
     private static final Set<String> SIZES =
-            Set.of("connections", "waiting_segments", "gathering_heads", "return_flows");
+            Set.of("connections", "waiting_segments", "gathering_heads", "return_flows", "open_guesses");
 
     private static final ExpositionFormats FORMATS = ExpositionFormats.init();
 
