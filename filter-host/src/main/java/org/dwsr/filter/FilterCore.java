@@ -68,20 +68,27 @@ public final class FilterCore implements PacketCore {
     private static final int NEW_ISN_RANGE = 1 << 16;
     private static final int MAX_HANDSHAKE_TRIES = 8;
     private static final int MAX_CONNECTIONS = 1 << 19;
+    /** Requests that may wait at once, 20 KB each. */
+    private static final int MAX_HELD = 4096;
+
     private static final int MAX_UNREPORTED = 1 << 16;
     private static final int POOLED_BUFFERS = 256;
 
     private final String serverName;
+    private final int maxConnections;
+    private final int maxHeld;
     private final SegmentSender sender;
     private final FilterCounters counters = new FilterCounters();
     private final LongKeyedTable<FilterConnection> connections = new LongKeyedTable<>();
     private final List<FilterConnection> armed = new ArrayList<>();
     private final EarlySegments early = new EarlySegments();
+    private int heldRequests;
     private final ArrayDeque<ReassemblyBuffer> freeBuffers = new ArrayDeque<>();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final TcpOptions options = new TcpOptions();
-    private final RequestGuard guard = new RequestGuard(counters);
-    private final ResponseReader responses = new ResponseReader(counters);
+    private final ExchangePool exchanges = new ExchangePool();
+    private final RequestGuard guard = new RequestGuard(counters, exchanges);
+    private final ResponseReader responses = new ResponseReader(counters, exchanges);
     private final EarlySegments.Receiver bounceEarly = this::bounceEarly;
     /** Whether the client segment at hand tells the server's TCP more than its payload: an acknowledgment, a window. */
     private boolean clientNews;
@@ -94,7 +101,14 @@ public final class FilterCore implements PacketCore {
 
     /** A filter for the server of that configured name; without configuration it passes only what is not TCP. */
     public FilterCore(String serverName, FilterOutput output) {
+        this(serverName, output, MAX_CONNECTIONS, MAX_HELD);
+    }
+
+    /** The same with other limits, for tests. */
+    FilterCore(String serverName, FilterOutput output, int maxConnections, int maxHeld) {
         this.serverName = serverName;
+        this.maxConnections = maxConnections;
+        this.maxHeld = maxHeld;
         sender = new SegmentSender(output);
     }
 
@@ -243,8 +257,11 @@ public final class FilterCore implements PacketCore {
             long tag,
             int kind,
             long nowNs) {
+        if (heldRequests >= maxHeld && (c == null || c.held == null)) {
+            return drop(FilterCounter.DROPPED_BUFFERS_FULL);
+        }
         if (c == null) {
-            if (connections.size() >= MAX_CONNECTIONS) {
+            if (connections.size() >= maxConnections) {
                 return drop(FilterCounter.DROPPED_TABLE_FULL);
             }
             FilterConnection created = new FilterConnection(key);
@@ -314,7 +331,7 @@ public final class FilterCore implements PacketCore {
             c.freshKnown = true;
             c.freshSeq = frame.seq();
         }
-        c.rebuildSinceNs = nowNs;
+        c.untilNs = nowNs + REBUILD_LIMIT_NS;
         c.resendAtNs = nowNs + SYN_RETRY_NS;
         c.seenNs = nowNs;
         ReassemblyBuffer held = hold(c, frame.seq(), nowNs);
@@ -354,8 +371,8 @@ public final class FilterCore implements PacketCore {
         c.wantsMove = false;
         c.heldAcknowledged = false;
         c.synBounced = false;
-        c.requestPatches.forgetBefore(c.accepted);
-        c.responsePatches.forgetBefore(c.responseNext);
+        c.forgetRequestPatches(c.accepted);
+        c.forgetResponsePatches(c.responseNext);
     }
 
     /** Paper figure 6, step 36: the same TCP goes on, with new offsets in both directions. */
@@ -434,7 +451,7 @@ public final class FilterCore implements PacketCore {
             return;
         }
         c.state = State.SILENT;
-        c.silentUntilNs = nowNs + SILENT_NS;
+        c.untilNs = nowNs + SILENT_NS;
     }
 
     /** Gives the server's TCP the last acknowledgment it is owed, so that it has nothing to repeat while silent. */
@@ -465,7 +482,9 @@ public final class FilterCore implements PacketCore {
             case REBUILDING:
                 return onSegmentWhileRebuilding(known, c, nowNs);
             case ACTIVE:
-                return onActiveSegment(known, classifier, c, nowNs);
+                int verdict = onActiveSegment(known, classifier, c, nowNs);
+                exchanges.releaseIfIdle(c);
+                return verdict;
             case BOUNCED:
             case SILENT:
                 return onSegmentAfterBounce(known, c, nowNs);
@@ -473,9 +492,7 @@ public final class FilterCore implements PacketCore {
                 if (c.kernelGone || !c.isPlausible(frame.seq())) {
                     return drop(FilterCounter.DROPPED_STALE_SEGMENT);
                 }
-                if (!c.requestPatches.isEmpty()) {
-                    c.requestPatches.apply(frame, frame.seq());
-                }
+                c.patchRequest(frame, frame.seq());
                 masqueradeIn(c, frame.seq());
                 return FORWARD;
         }
@@ -514,9 +531,7 @@ public final class FilterCore implements PacketCore {
         if (frame.hasFlag(TcpFlags.ACK) && plausible && TcpSeq.isAfter(frame.ack(), c.clientAck)) {
             c.clientAck = frame.ack();
             clientNews = true;
-            if (!c.responsePatches.isEmpty()) {
-                c.responsePatches.forgetBefore(c.clientAck);
-            }
+            c.forgetResponsePatches(c.clientAck);
         }
     }
 
@@ -612,9 +627,7 @@ public final class FilterCore implements PacketCore {
             c.clientFin = true;
             c.clientFinSeq = end;
         }
-        if (!c.requestPatches.isEmpty()) {
-            c.requestPatches.apply(frame, frame.seq());
-        }
+        c.patchRequest(frame, frame.seq());
         masqueradeIn(c, frame.seq());
         return FORWARD;
     }
@@ -633,7 +646,7 @@ public final class FilterCore implements PacketCore {
         if (stop == RequestGuard.Stop.ELSEWHERE && whole && current && c.movable()) {
             counters.increment(FilterCounter.REQUESTS_BOUNCED);
             c.state = State.BOUNCED;
-            c.silentUntilNs = nowNs + BOUNCED_LIMIT_NS;
+            c.untilNs = nowNs + BOUNCED_LIMIT_NS;
             quiet(known, c);
             return bounceFrame(known, c);
         }
@@ -642,6 +655,9 @@ public final class FilterCore implements PacketCore {
             sender.stream(known, c, frame.seq(), c.clientAck, frame.buffer(), frame.payloadOffset(), passed, false);
         } else {
             passNews(known, c);
+        }
+        if (heldRequests >= maxHeld) {
+            return drop(FilterCounter.DROPPED_BUFFERS_FULL);
         }
         ReassemblyBuffer held = hold(c, c.accepted, nowNs);
         insertFrame(held);
@@ -652,6 +668,9 @@ public final class FilterCore implements PacketCore {
     private int holdFrame(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
         ReassemblyBuffer held = c.held;
         if (held == null) {
+            if (heldRequests >= maxHeld) {
+                return drop(FilterCounter.DROPPED_BUFFERS_FULL);
+            }
             held = hold(c, c.accepted, nowNs);
         }
         insertFrame(held);
@@ -694,6 +713,7 @@ public final class FilterCore implements PacketCore {
         }
         c.held = held;
         c.heldAtNs = nowNs;
+        heldRequests++;
         counters.increment(FilterCounter.REQUESTS_HELD);
         return held;
     }
@@ -702,6 +722,7 @@ public final class FilterCore implements PacketCore {
         ReassemblyBuffer held = c.held;
         if (held != null) {
             c.held = null;
+            heldRequests--;
             if (freeBuffers.size() < POOLED_BUFFERS) {
                 freeBuffers.add(held);
             }
@@ -773,7 +794,7 @@ public final class FilterCore implements PacketCore {
         }
         counters.increment(FilterCounter.REQUESTS_BOUNCED);
         c.state = State.BOUNCED;
-        c.silentUntilNs = nowNs + BOUNCED_LIMIT_NS;
+        c.untilNs = nowNs + BOUNCED_LIMIT_NS;
         quiet(known, c);
         if (broken) {
             // The server waits for the rest of this body and will never answer: the web switch does.
@@ -847,7 +868,9 @@ public final class FilterCore implements PacketCore {
             case REBUILDING:
                 return onHandshakeFrame(known, classifier, c, nowNs);
             case ACTIVE:
-                return onResponse(known, classifier, c, nowNs);
+                int verdict = onResponse(known, classifier, c, nowNs);
+                exchanges.releaseIfIdle(c);
+                return verdict;
             case BOUNCED:
             case SILENT:
                 return c.kernelGone ? onStrayHostFrame(known, key) : onSilentHostFrame(known, c);
@@ -855,9 +878,7 @@ public final class FilterCore implements PacketCore {
                 if (c.kernelGone) {
                     return onStrayHostFrame(known, key);
                 }
-                if (!c.responsePatches.isEmpty()) {
-                    c.responsePatches.apply(frame, frame.seq() - c.ackOffset);
-                }
+                c.patchResponse(frame, frame.seq() - c.ackOffset);
                 masqueradeOut(c);
                 return FORWARD;
         }
@@ -889,7 +910,7 @@ public final class FilterCore implements PacketCore {
         }
         counters.increment(FilterCounter.REBUILDS_DONE);
         options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
-        c.kernelScale = options.windowScale();
+        c.kernelScale = (byte) options.windowScale();
         c.clientMac = frame.ethDestination();
         c.inOffset = 0;
         c.ackOffset = frame.seq() + 1 - c.responseNext;
@@ -955,9 +976,7 @@ public final class FilterCore implements PacketCore {
             releaseAfterResponse(known, classifier, c, nowNs);
         }
         if (verdict == FORWARD) {
-            if (!c.responsePatches.isEmpty()) {
-                c.responsePatches.apply(frame, seq);
-            }
+            c.patchResponse(frame, seq);
             masqueradeOut(c);
         }
         endWhenClosed(c, nowNs);
@@ -977,9 +996,7 @@ public final class FilterCore implements PacketCore {
     private void noteKernel(FilterConnection c) {
         if (frame.hasFlag(TcpFlags.ACK) && TcpSeq.isAfter(frame.ack(), c.kernelAck)) {
             c.kernelAck = frame.ack();
-            if (!c.requestPatches.isEmpty()) {
-                c.requestPatches.forgetBefore(c.kernelAck - c.inOffset);
-            }
+            c.forgetRequestPatches(c.kernelAck - c.inOffset);
         }
         c.kernelNext = TcpSeq.latest(c.kernelNext, frame.seq() + frame.seqLength());
         c.kernelWindow = promisedWindow(c, frame.window());
@@ -1130,7 +1147,7 @@ public final class FilterCore implements PacketCore {
 
     private void end(FilterConnection c, long nowNs) {
         c.state = State.ENDED;
-        c.silentUntilNs = nowNs + LINGER_NS;
+        c.untilNs = nowNs + LINGER_NS;
         releaseHeld(c);
         reportEnded(c);
     }
@@ -1206,7 +1223,7 @@ public final class FilterCore implements PacketCore {
     }
 
     private boolean rebuildTimer(FilterSettings known, FilterConnection c, long nowNs) {
-        if (nowNs - c.rebuildSinceNs >= REBUILD_LIMIT_NS) {
+        if (nowNs - c.untilNs >= 0) {
             refuse(known, c);
             return false;
         }
@@ -1222,7 +1239,7 @@ public final class FilterCore implements PacketCore {
         boolean due = held != null
                 && !c.wantsMove
                 && held.length() > 0
-                && c.outstanding < FilterConnection.MAX_OUTSTANDING
+                && c.outstanding() < Exchange.MAX_OUTSTANDING
                 // An acknowledgment covers all before it, and of that only the server's TCP may be the judge.
                 && TcpSeq.isAtOrAfter(c.kernelAck - c.inOffset, held.base())
                 && nowNs - c.heldAtNs >= PARTIAL_HEAD_NS
@@ -1262,7 +1279,7 @@ public final class FilterCore implements PacketCore {
             if (c == null) {
                 continue;
             }
-            boolean over = nowNs - c.silentUntilNs >= 0;
+            boolean over = nowNs - c.untilNs >= 0;
             if (c.state == State.SILENT && over) {
                 counters.increment(FilterCounter.SILENT_ENDED_BY_TIME);
                 endKernel(known, c);

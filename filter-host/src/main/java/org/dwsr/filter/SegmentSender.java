@@ -59,7 +59,7 @@ final class SegmentSender {
             int offset,
             int length,
             boolean fin) {
-        c.requestPatches.apply(bytes, offset, length, seq);
+        c.patchRequest(bytes, offset, length, seq);
         int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
         int at = 0;
         do {
@@ -97,7 +97,7 @@ final class SegmentSender {
             int offset,
             int length,
             boolean fin) {
-        c.responsePatches.apply(bytes, offset, length, seq);
+        c.patchResponse(bytes, offset, length, seq);
         int segment = Math.min(SEGMENT, MssClass.bytes(MigrationTag.mssClass(c.tag)));
         int at = 0;
         do {
