@@ -1,6 +1,7 @@
 package org.dwsr.filter;
 
-import org.dwsr.http.BodyFraming;
+import java.nio.ByteBuffer;
+import org.dwsr.packet.FrameFlyweight;
 import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.MigrationTag;
 import org.dwsr.packet.TcpOptions;
@@ -35,9 +36,6 @@ final class FilterConnection {
         /** Both sides have closed; late packets still pass for a moment. */
         ENDED
     }
-
-    /** Answers that may be outstanding at once; a client that pipelines deeper waits. */
-    static final int MAX_OUTSTANDING = 16;
 
     private static final int STEP = 1 << 29;
     private static final int NEAR = 1 << 28;
@@ -79,7 +77,7 @@ final class FilterConnection {
     /** Body bytes that belong to the accepted request beyond {@link #accepted}. */
     long acceptedMore;
 
-    final BodyFraming requestBody = new BodyFraming();
+    /** The body of the request read last is chunked and not over. */
     boolean inChunked;
     /** The next request was sent here by the web switch: no second opinion. */
     boolean tagAccepted;
@@ -97,7 +95,7 @@ final class FilterConnection {
 
     long heldAtNs;
     long resendAtNs;
-    int resends;
+    byte resends;
     int clientAck;
     int clientWindow;
     /** The highest client sequence number seen. */
@@ -105,24 +103,18 @@ final class FilterConnection {
 
     boolean clientFin;
     int clientFinSeq;
-    final Patches requestPatches = new Patches();
 
     // server to client
     /** Response bytes before this one have been read, or need not be. */
     int responseNext;
 
     long responseMore;
-    final BodyFraming responseBody = new BodyFraming();
+    /** A chunked response is not over. */
     boolean inResponseBody;
 
     @Nullable
     ReassemblyBuffer heldResponse;
 
-    int outstanding;
-    private int firstOutstanding;
-    private final int[] outstandingTypes = new int[MAX_OUTSTANDING];
-    private final boolean[] outstandingHead = new boolean[MAX_OUTSTANDING];
-    private final boolean[] outstandingConnect = new boolean[MAX_OUTSTANDING];
     boolean awaitsUpgrade;
     /** Neither direction is read any more: another protocol, or a response without a known end. */
     boolean pinned;
@@ -131,17 +123,21 @@ final class FilterConnection {
 
     boolean serverFin;
     int serverFinSeq;
-    final Patches responsePatches = new Patches();
+
+    /** Null when nothing is under way; lent by {@link ExchangePool}. */
+    @Nullable
+    Exchange exchange;
 
     // the server's own TCP
     int kernelAck;
     int kernelNext;
     int kernelWindow;
-    int kernelScale = TcpOptions.NO_WINDOW_SCALE;
+    byte kernelScale = TcpOptions.NO_WINDOW_SCALE;
     boolean kernelGone;
-    int handshakeTries;
-    long rebuildSinceNs;
-    long silentUntilNs;
+    byte handshakeTries;
+    /** When the state ends by itself, but for ACTIVE. */
+    long untilNs;
+
     long seenNs;
     boolean armed;
 
@@ -160,29 +156,56 @@ final class FilterConnection {
         return guessed && accepted == requestSeq;
     }
 
-    void pushOutstanding(int contentType, boolean head, boolean connect) {
-        int at = (firstOutstanding + outstanding) % MAX_OUTSTANDING;
-        outstandingTypes[at] = contentType;
-        outstandingHead[at] = head;
-        outstandingConnect[at] = connect;
-        outstanding++;
+    /** How many requests lack their answer's head. */
+    int outstanding() {
+        Exchange known = exchange;
+        return known == null ? 0 : known.outstanding();
     }
 
-    int outstandingType() {
-        return outstandingTypes[firstOutstanding];
+    /** Repeats what was replaced in a request's bytes; {@code seq} is the first one's sequence number. */
+    void patchRequest(ByteBuffer bytes, int offset, int length, int seq) {
+        Exchange known = exchange;
+        if (known != null) {
+            known.requestPatches.apply(bytes, offset, length, seq);
+        }
     }
 
-    boolean outstandingIsHead() {
-        return outstandingHead[firstOutstanding];
+    void patchRequest(FrameFlyweight frame, int seq) {
+        Exchange known = exchange;
+        if (known != null) {
+            known.requestPatches.apply(frame, seq);
+        }
     }
 
-    boolean outstandingIsConnect() {
-        return outstandingConnect[firstOutstanding];
+    /** The same for a response. */
+    void patchResponse(ByteBuffer bytes, int offset, int length, int seq) {
+        Exchange known = exchange;
+        if (known != null) {
+            known.responsePatches.apply(bytes, offset, length, seq);
+        }
     }
 
-    void popOutstanding() {
-        firstOutstanding = (firstOutstanding + 1) % MAX_OUTSTANDING;
-        outstanding--;
+    void patchResponse(FrameFlyweight frame, int seq) {
+        Exchange known = exchange;
+        if (known != null) {
+            known.responsePatches.apply(frame, seq);
+        }
+    }
+
+    /** What the server's TCP has acknowledged is not repeated any more. */
+    void forgetRequestPatches(int seq) {
+        Exchange known = exchange;
+        if (known != null) {
+            known.requestPatches.forgetBefore(seq);
+        }
+    }
+
+    /** What the client has acknowledged is not repeated any more. */
+    void forgetResponsePatches(int seq) {
+        Exchange known = exchange;
+        if (known != null) {
+            known.responsePatches.forgetBefore(seq);
+        }
     }
 
     /** Accepts {@code lengthBytes} more body bytes; {@link #accepted} itself stays within half of the number circle. */
@@ -220,7 +243,11 @@ final class FilterConnection {
 
     /** Whether every answer is complete and the client has acknowledged all of it: only then may a request move. */
     boolean movable() {
-        return outstanding == 0 && !inResponseBody && responseMore == 0 && !awaitsUpgrade && clientAck == responseNext;
+        return outstanding() == 0
+                && !inResponseBody
+                && responseMore == 0
+                && !awaitsUpgrade
+                && clientAck == responseNext;
     }
 
     /**
@@ -248,12 +275,13 @@ final class FilterConnection {
 
     /** Whether the request read last has a chunked body that is broken. */
     boolean inBrokenBody() {
-        return inChunked && requestBody.broken();
+        Exchange known = exchange;
+        return inChunked && known != null && known.requestBody.broken();
     }
 
     /** Whether only the request read last lacks its answer, and no byte of that has come. */
     boolean unanswered() {
-        return outstanding == 1
+        return outstanding() == 1
                 && !inResponseBody
                 && responseMore == 0
                 && clientAck == responseNext
@@ -265,7 +293,7 @@ final class FilterConnection {
         return !kernelGone
                 && !serverFin
                 && !closing
-                && outstanding == 0
+                && outstanding() == 0
                 && !inResponseBody
                 && responseMore == 0
                 && kernelAck == accepted + inOffset

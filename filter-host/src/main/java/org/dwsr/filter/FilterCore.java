@@ -82,21 +82,28 @@ public final class FilterCore implements PacketCore {
     private static final int NEW_ISN_RANGE = 1 << 16;
     private static final int MAX_HANDSHAKE_TRIES = 8;
     private static final int MAX_CONNECTIONS = 1 << 19;
+    /** Requests that may wait at once, 20 KB each. */
+    private static final int MAX_HELD = 4096;
+
     private static final int MAX_UNREPORTED = 1 << 16;
     private static final int POOLED_BUFFERS = 256;
 
     private final String serverName;
+    private final int maxConnections;
+    private final int maxHeld;
     private final SegmentSender sender;
     private final FilterCounters counters = new FilterCounters();
     private final LongKeyedTable<FilterConnection> connections = new LongKeyedTable<>();
     private final List<FilterConnection> armed = new ArrayList<>();
     private final EarlySegments early = new EarlySegments();
+    private int heldRequests;
     private final ArrayDeque<ReassemblyBuffer> freeBuffers = new ArrayDeque<>();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final TcpOptions options = new TcpOptions();
     private final IcmpError icmpError = new IcmpError();
-    private final RequestGuard guard = new RequestGuard(counters);
-    private final ResponseReader responses = new ResponseReader(counters);
+    private final ExchangePool exchanges = new ExchangePool();
+    private final RequestGuard guard = new RequestGuard(counters, exchanges);
+    private final ResponseReader responses = new ResponseReader(counters, exchanges);
     private final EarlySegments.Receiver bounceEarly = this::bounceEarly;
     /** Whether the client segment at hand tells the server's TCP more than its payload: an acknowledgment, a window. */
     private boolean clientNews;
@@ -114,7 +121,14 @@ public final class FilterCore implements PacketCore {
 
     /** A filter for the server of that configured name; without configuration it passes only what is not TCP. */
     public FilterCore(String serverName, FilterOutput output) {
+        this(serverName, output, MAX_CONNECTIONS, MAX_HELD);
+    }
+
+    /** The same with other limits, for tests. */
+    FilterCore(String serverName, FilterOutput output, int maxConnections, int maxHeld) {
         this.serverName = serverName;
+        this.maxConnections = maxConnections;
+        this.maxHeld = maxHeld;
         sender = new SegmentSender(output);
     }
 
@@ -332,7 +346,7 @@ public final class FilterCore implements PacketCore {
         }
         created.freshKnown = true;
         created.freshSeq = created.requestSeq;
-        created.rebuildSinceNs = nowNs;
+        created.untilNs = nowNs + SYN_ACK_LIMIT_NS;
         created.seenNs = nowNs;
         connections.put(key, created);
         arm(created);
@@ -344,10 +358,10 @@ public final class FilterCore implements PacketCore {
         return FORWARD;
     }
 
-    private int onGuessedHostFrame(FilterSettings known, FilterConnection c) {
+    private int onGuessedHostFrame(FilterSettings known, FilterConnection c, long nowNs) {
         boolean ours = frame.ack() == c.requestSeq;
         if (frame.hasFlag(TcpFlags.SYN)) {
-            return ours ? onGuessedSynAck(c) : DROP;
+            return ours ? onGuessedSynAck(c, nowNs) : DROP;
         }
         if (frame.hasFlag(TcpFlags.RST)) {
             if (c.synAcked) {
@@ -366,13 +380,16 @@ public final class FilterCore implements PacketCore {
     }
 
     /** Straight to the client, with the server's own number and options; the tag says them to whoever is next. */
-    private int onGuessedSynAck(FilterConnection c) {
+    private int onGuessedSynAck(FilterConnection c, long nowNs) {
         if (c.synAcked && frame.seq() + 1 == c.kernelNext) {
             return FORWARD;
         }
         options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
-        c.synAcked = true;
-        c.kernelScale = options.windowScale();
+        if (!c.synAcked) {
+            c.synAcked = true;
+            c.untilNs = nowNs + GUESS_LIMIT_NS;
+        }
+        c.kernelScale = (byte) options.windowScale();
         TimestampMasquerade timestamps = c.timestamps;
         int at = options.timestampsOffset();
         if (timestamps != null && at != 0) {
@@ -458,8 +475,11 @@ public final class FilterCore implements PacketCore {
             long tag,
             int kind,
             long nowNs) {
+        if (heldRequests >= maxHeld && (c == null || c.held == null)) {
+            return drop(FilterCounter.DROPPED_BUFFERS_FULL);
+        }
         if (c == null) {
-            if (connections.size() >= MAX_CONNECTIONS) {
+            if (connections.size() >= maxConnections) {
                 return drop(FilterCounter.DROPPED_TABLE_FULL);
             }
             FilterConnection created = new FilterConnection(key, frame.sourceHigh(), frame.sourceLow());
@@ -532,7 +552,7 @@ public final class FilterCore implements PacketCore {
             c.freshKnown = true;
             c.freshSeq = frame.seq();
         }
-        c.rebuildSinceNs = nowNs;
+        c.untilNs = nowNs + REBUILD_LIMIT_NS;
         c.resendAtNs = nowNs + SYN_RETRY_NS;
         c.seenNs = nowNs;
         ReassemblyBuffer held = hold(c, frame.seq(), nowNs);
@@ -589,8 +609,8 @@ public final class FilterCore implements PacketCore {
         c.wantsMove = false;
         c.heldAcknowledged = false;
         c.synBounced = false;
-        c.requestPatches.forgetBefore(c.accepted);
-        c.responsePatches.forgetBefore(c.responseNext);
+        c.forgetRequestPatches(c.accepted);
+        c.forgetResponsePatches(c.responseNext);
     }
 
     /** Paper figure 6, step 36: the same TCP goes on, with new offsets in both directions. */
@@ -681,7 +701,7 @@ public final class FilterCore implements PacketCore {
 
     private void becomeSilent(FilterConnection c, long nowNs) {
         c.state = State.SILENT;
-        c.silentUntilNs = nowNs + SILENT_NS;
+        c.untilNs = nowNs + SILENT_NS;
         if (c.kernelGone) {
             linger(c, nowNs);
         }
@@ -690,7 +710,7 @@ public final class FilterCore implements PacketCore {
     /** A silent connection whose TCP is gone stays known for a moment: a duplicate of its request must not run again. */
     private static void linger(FilterConnection c, long nowNs) {
         if (!c.awaitsConfirm) {
-            c.silentUntilNs = nowNs + LINGER_NS;
+            c.untilNs = nowNs + LINGER_NS;
         }
     }
 
@@ -724,7 +744,9 @@ public final class FilterCore implements PacketCore {
             case REBUILDING:
                 return onSegmentWhileRebuilding(known, c, nowNs);
             case ACTIVE:
-                return onActiveSegment(known, classifier, c, nowNs);
+                int verdict = onActiveSegment(known, classifier, c, nowNs);
+                exchanges.releaseIfIdle(c);
+                return verdict;
             case BOUNCED:
             case SILENT:
                 return onSegmentAfterBounce(known, c, nowNs);
@@ -732,9 +754,7 @@ public final class FilterCore implements PacketCore {
                 if (c.kernelGone || !c.isPlausible(frame.seq())) {
                     return drop(FilterCounter.DROPPED_STALE_SEGMENT);
                 }
-                if (!c.requestPatches.isEmpty()) {
-                    c.requestPatches.apply(frame, frame.seq());
-                }
+                c.patchRequest(frame, frame.seq());
                 masqueradeIn(c, frame.seq());
                 return FORWARD;
         }
@@ -781,9 +801,7 @@ public final class FilterCore implements PacketCore {
         if (frame.hasFlag(TcpFlags.ACK) && plausible && TcpSeq.isAfter(frame.ack(), c.clientAck)) {
             c.clientAck = frame.ack();
             clientNews = true;
-            if (!c.responsePatches.isEmpty()) {
-                c.responsePatches.forgetBefore(c.clientAck);
-            }
+            c.forgetResponsePatches(c.clientAck);
         }
     }
 
@@ -834,7 +852,7 @@ public final class FilterCore implements PacketCore {
 
     private void bouncedFrom(FilterConnection c, long nowNs) {
         c.state = State.BOUNCED;
-        c.silentUntilNs = nowNs + BOUNCED_LIMIT_NS;
+        c.untilNs = nowNs + BOUNCED_LIMIT_NS;
     }
 
     private void bounceRequest(FilterSettings known, FilterConnection c, long nowNs) {
@@ -900,9 +918,7 @@ public final class FilterCore implements PacketCore {
             c.clientFin = true;
             c.clientFinSeq = end;
         }
-        if (!c.requestPatches.isEmpty()) {
-            c.requestPatches.apply(frame, frame.seq());
-        }
+        c.patchRequest(frame, frame.seq());
         masqueradeIn(c, frame.seq());
         return FORWARD;
     }
@@ -937,6 +953,9 @@ public final class FilterCore implements PacketCore {
         } else {
             passNews(known, c);
         }
+        if (heldRequests >= maxHeld) {
+            return drop(FilterCounter.DROPPED_BUFFERS_FULL);
+        }
         ReassemblyBuffer held = hold(c, c.accepted, nowNs);
         insertFrame(c, held);
         afterStop(known, classifier, c, stop, nowNs);
@@ -946,6 +965,9 @@ public final class FilterCore implements PacketCore {
     private int holdFrame(FilterSettings known, RequestClassifier classifier, FilterConnection c, long nowNs) {
         ReassemblyBuffer held = c.held;
         if (held == null) {
+            if (heldRequests >= maxHeld) {
+                return drop(FilterCounter.DROPPED_BUFFERS_FULL);
+            }
             held = hold(c, c.accepted, nowNs);
         }
         insertFrame(c, held);
@@ -991,6 +1013,7 @@ public final class FilterCore implements PacketCore {
         }
         c.held = held;
         c.heldAtNs = nowNs;
+        heldRequests++;
         counters.increment(FilterCounter.REQUESTS_HELD);
         return held;
     }
@@ -999,6 +1022,7 @@ public final class FilterCore implements PacketCore {
         ReassemblyBuffer held = c.held;
         if (held != null) {
             c.held = null;
+            heldRequests--;
             if (freeBuffers.size() < POOLED_BUFFERS) {
                 freeBuffers.add(held);
             }
@@ -1146,11 +1170,13 @@ public final class FilterCore implements PacketCore {
         c.seenNs = nowNs;
         switch (c.state) {
             case GUESSED:
-                return onGuessedHostFrame(known, c);
+                return onGuessedHostFrame(known, c, nowNs);
             case REBUILDING:
                 return onHandshakeFrame(known, classifier, c, nowNs);
             case ACTIVE:
-                return onResponse(known, classifier, c, nowNs);
+                int verdict = onResponse(known, classifier, c, nowNs);
+                exchanges.releaseIfIdle(c);
+                return verdict;
             case BOUNCED:
             case SILENT:
                 return c.kernelGone ? onStrayHostFrame(known, key) : onSilentHostFrame(known, c, nowNs);
@@ -1158,9 +1184,7 @@ public final class FilterCore implements PacketCore {
                 if (c.kernelGone) {
                     return onStrayHostFrame(known, key);
                 }
-                if (!c.responsePatches.isEmpty()) {
-                    c.responsePatches.apply(frame, frame.seq() - c.ackOffset);
-                }
+                c.patchResponse(frame, frame.seq() - c.ackOffset);
                 masqueradeOut(c);
                 return FORWARD;
         }
@@ -1193,7 +1217,7 @@ public final class FilterCore implements PacketCore {
         }
         counters.increment(FilterCounter.REBUILDS_DONE);
         options.parse(frame.buffer(), frame.optionsOffset(), frame.optionsLength());
-        c.kernelScale = options.windowScale();
+        c.kernelScale = (byte) options.windowScale();
         TimestampMasquerade timestamps = c.timestamps;
         if (timestamps != null && options.timestampsOffset() != 0) {
             timestamps.rebuilt(frame.buffer().getInt(options.timestampsOffset()));
@@ -1274,9 +1298,7 @@ public final class FilterCore implements PacketCore {
             releaseAfterResponse(known, classifier, c, nowNs);
         }
         if (verdict == FORWARD) {
-            if (!c.responsePatches.isEmpty()) {
-                c.responsePatches.apply(frame, seq);
-            }
+            c.patchResponse(frame, seq);
             masqueradeOut(c);
         }
         endWhenClosed(c, nowNs);
@@ -1305,9 +1327,7 @@ public final class FilterCore implements PacketCore {
         noteServerClock(c);
         if (frame.hasFlag(TcpFlags.ACK) && TcpSeq.isAfter(frame.ack(), c.kernelAck)) {
             c.kernelAck = frame.ack();
-            if (!c.requestPatches.isEmpty()) {
-                c.requestPatches.forgetBefore(c.kernelAck - c.inOffset);
-            }
+            c.forgetRequestPatches(c.kernelAck - c.inOffset);
         }
         c.kernelNext = TcpSeq.latest(c.kernelNext, frame.seq() + frame.seqLength());
         c.kernelWindow = promisedWindow(c, frame.window());
@@ -1478,7 +1498,7 @@ public final class FilterCore implements PacketCore {
 
     private void end(FilterConnection c, long nowNs) {
         c.state = State.ENDED;
-        c.silentUntilNs = nowNs + LINGER_NS;
+        c.untilNs = nowNs + LINGER_NS;
         releaseHeld(c);
         reportEnded(c);
     }
@@ -1550,7 +1570,7 @@ public final class FilterCore implements PacketCore {
             return rebuildTimer(known, c, nowNs);
         }
         if (c.state == State.GUESSED && !c.synAcked) {
-            if (nowNs - c.rebuildSinceNs >= SYN_ACK_LIMIT_NS) {
+            if (nowNs - c.untilNs >= 0) {
                 // It may have taken the SYN, and not know yet how to reach the client.
                 endKernel(known, c);
                 refuseGuess(known, c);
@@ -1566,7 +1586,7 @@ public final class FilterCore implements PacketCore {
     }
 
     private boolean rebuildTimer(FilterSettings known, FilterConnection c, long nowNs) {
-        if (nowNs - c.rebuildSinceNs >= REBUILD_LIMIT_NS) {
+        if (nowNs - c.untilNs >= 0) {
             refuse(known, c);
             return false;
         }
@@ -1582,7 +1602,7 @@ public final class FilterCore implements PacketCore {
         boolean due = held != null
                 && !c.wantsMove
                 && held.length() > 0
-                && c.outstanding < FilterConnection.MAX_OUTSTANDING
+                && c.outstanding() < Exchange.MAX_OUTSTANDING
                 // An acknowledgment covers all before it, and of that only the server's TCP may be the judge.
                 && TcpSeq.isAtOrAfter(c.kernelAck - c.inOffset, held.base())
                 && nowNs - c.heldAtNs >= PARTIAL_HEAD_NS
@@ -1622,14 +1642,14 @@ public final class FilterCore implements PacketCore {
             if (c == null) {
                 continue;
             }
-            boolean over = nowNs - c.silentUntilNs >= 0;
+            boolean over = nowNs - c.untilNs >= 0;
             if (c.state == State.SILENT && over) {
                 if (!c.kernelGone) {
                     counters.increment(FilterCounter.SILENT_ENDED_BY_TIME);
                 }
                 endKernel(known, c);
                 forget(c);
-            } else if (c.state == State.GUESSED && nowNs - c.rebuildSinceNs >= GUESS_LIMIT_NS) {
+            } else if (c.state == State.GUESSED && over) {
                 counters.increment(FilterCounter.GUESSES_EXPIRED);
                 endKernel(known, c);
                 reportEnded(c);

@@ -64,7 +64,8 @@ public enum FilterCounter {
     DROPPED_EARLY_FULL,
     DROPPED_REBUILDING,
     DROPPED_FORGED_TAG,
-    DROPPED_TABLE_FULL;
+    DROPPED_TABLE_FULL,
+    DROPPED_BUFFERS_FULL;
 
     /** The name it is reported under, {@code rebuilds_started}. */
     public String reportedName() {

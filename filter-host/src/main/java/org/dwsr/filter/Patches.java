@@ -13,6 +13,7 @@ import org.dwsr.packet.TcpSeq;
  */
 final class Patches {
     static final int LENGTH = 8;
+    private static final int SMALL = 16;
 
     private int[] seqs = new int[2];
     private long[] replacements = new long[2];
@@ -36,6 +37,11 @@ final class Patches {
 
     boolean isEmpty() {
         return count == 0;
+    }
+
+    /** Whether it has not needed room for unusually many. */
+    boolean isSmall() {
+        return seqs.length <= SMALL;
     }
 
     /** Forgets the patches that lie wholly before {@code seq}. */

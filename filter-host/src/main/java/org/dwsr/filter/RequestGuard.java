@@ -1,6 +1,7 @@
 package org.dwsr.filter;
 
 import java.nio.ByteBuffer;
+import org.dwsr.http.BodyFraming;
 import org.dwsr.http.BodyKind;
 import org.dwsr.http.RequestHead;
 import org.dwsr.packet.MigrationTag;
@@ -32,12 +33,14 @@ final class RequestGuard {
 
     private final RequestHead head = new RequestHead();
     private final FilterCounters counters;
-    private FilterConnection patching = new FilterConnection(0, 0, 0);
+    private final ExchangePool exchanges;
+    private Patches patching = new Patches();
     private int patchBase;
     private final PatchSink restore = this::restore;
 
-    RequestGuard(FilterCounters counters) {
+    RequestGuard(FilterCounters counters, ExchangePool exchanges) {
         this.counters = counters;
+        this.exchanges = exchanges;
     }
 
     /**
@@ -55,13 +58,13 @@ final class RequestGuard {
         int end = offset + length;
         while (at < end) {
             if (c.inChunked) {
-                at = readChunks(c, bytes, at, end);
-                if (c.requestBody.broken()) {
+                at = readChunks(c, exchanges.of(c).requestBody, bytes, at, end);
+                if (c.inBrokenBody()) {
                     return Stop.BROKEN;
                 }
                 continue;
             }
-            if (c.awaitsUpgrade || c.outstanding == FilterConnection.MAX_OUTSTANDING) {
+            if (c.awaitsUpgrade || c.outstanding() == Exchange.MAX_OUTSTANDING) {
                 return Stop.WAIT;
             }
             int headLength = head.parse(bytes, at, end - at);
@@ -81,16 +84,16 @@ final class RequestGuard {
         return Stop.ALL_ACCEPTED;
     }
 
-    private static int readChunks(FilterConnection c, ByteBuffer bytes, int at, int end) {
-        int taken = c.requestBody.consume(bytes, at, end - at);
+    private static int readChunks(FilterConnection c, BodyFraming body, ByteBuffer bytes, int at, int end) {
+        int taken = body.consume(bytes, at, end - at);
         c.accepted += taken;
-        if (c.requestBody.done() || c.requestBody.broken()) {
-            c.inChunked = !c.requestBody.done();
+        if (body.done() || body.broken()) {
+            c.inChunked = !body.done();
         } else {
-            long opaque = c.requestBody.opaqueRemaining();
+            long opaque = body.opaqueRemaining();
             if (opaque > 0) {
                 int ahead = (int) Math.min(opaque, 1 << 28);
-                c.requestBody.skip(ahead);
+                body.skip(ahead);
                 c.accepted += ahead;
             }
         }
@@ -126,20 +129,21 @@ final class RequestGuard {
         int contentType = decided ? c.tagContentType : classifier.contentType(bytes, head);
         c.tagAccepted = false;
         c.tag = MigrationTag.with(c.tag, contentType, MigrationTag.kind(c.tag));
-        patching = c;
+        Exchange exchange = exchanges.of(c);
+        patching = exchange.requestPatches;
         patchBase = c.accepted - at;
         classifier.cookies().restore(bytes, head, contentType, settings.server.id(), restore);
-        c.pushOutstanding(contentType, head.isHead(), head.isConnect());
+        exchange.pushOutstanding(contentType, head.isHead(), head.isConnect());
         c.accepted += headLength;
         c.awaitsUpgrade = head.upgrades() || head.isConnect();
         if (head.bodyKind() == BodyKind.CHUNKED) {
-            c.requestBody.begin(BodyKind.CHUNKED, 0);
+            exchange.requestBody.begin(BodyKind.CHUNKED, 0);
             c.inChunked = true;
         }
     }
 
     private void restore(int offset, long replacement) {
-        patching.requestPatches.add(patchBase + offset, replacement);
+        patching.add(patchBase + offset, replacement);
         counters.increment(FilterCounter.COOKIES_RESTORED);
     }
 

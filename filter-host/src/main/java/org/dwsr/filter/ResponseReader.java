@@ -1,6 +1,7 @@
 package org.dwsr.filter;
 
 import java.nio.ByteBuffer;
+import org.dwsr.http.BodyFraming;
 import org.dwsr.http.BodyKind;
 import org.dwsr.http.ResponseHead;
 import org.dwsr.session.PatchSink;
@@ -13,12 +14,14 @@ import org.dwsr.switching.RequestClassifier;
 final class ResponseReader {
     private final ResponseHead head = new ResponseHead();
     private final FilterCounters counters;
-    private FilterConnection patching = new FilterConnection(0, 0, 0);
+    private final ExchangePool exchanges;
+    private Patches patching = new Patches();
     private int patchBase;
     private final PatchSink rename = this::rename;
 
-    ResponseReader(FilterCounters counters) {
+    ResponseReader(FilterCounters counters, ExchangePool exchanges) {
         this.counters = counters;
+        this.exchanges = exchanges;
     }
 
     /**
@@ -38,10 +41,10 @@ final class ResponseReader {
         int end = offset + length;
         while (at < end && !c.pinned) {
             if (c.inResponseBody) {
-                at = readBody(c, bytes, at, end);
+                at = readBody(c, exchanges.of(c).responseBody, bytes, at, end);
                 continue;
             }
-            if (c.outstanding == 0) {
+            if (c.outstanding() == 0) {
                 pin(c);
                 break;
             }
@@ -53,23 +56,24 @@ final class ResponseReader {
                 pin(c);
                 break;
             }
-            patching = c;
+            Exchange exchange = exchanges.of(c);
+            patching = exchange.responsePatches;
             patchBase = c.responseNext - at;
-            classifier.cookies().rename(bytes, head, c.outstandingType(), settings.server.id(), rename);
+            classifier.cookies().rename(bytes, head, exchange.outstandingType(), settings.server.id(), rename);
             c.responseNext += headLength;
             at += headLength;
             if (!head.isInterim()) {
-                at = beginBody(c, at, end);
+                at = beginBody(c, exchange, at, end);
             }
         }
         return true;
     }
 
-    private int beginBody(FilterConnection c, int at, int end) {
-        boolean connect = c.outstandingIsConnect();
-        BodyKind kind = head.bodyKind(c.outstandingIsHead(), connect);
+    private int beginBody(FilterConnection c, Exchange exchange, int at, int end) {
+        boolean connect = exchange.outstandingIsConnect();
+        BodyKind kind = head.bodyKind(exchange.outstandingIsHead(), connect);
         boolean upgraded = head.switchesProtocols(connect);
-        c.popOutstanding();
+        exchange.popOutstanding();
         c.awaitsUpgrade = false;
         c.closing |= head.closes();
         if (upgraded) {
@@ -80,24 +84,24 @@ final class ResponseReader {
         } else if (kind == BodyKind.UNTIL_CLOSE) {
             pin(c);
         } else if (kind == BodyKind.CHUNKED) {
-            c.responseBody.begin(kind, 0);
+            exchange.responseBody.begin(kind, 0);
             c.inResponseBody = true;
         }
         return at;
     }
 
-    private int readBody(FilterConnection c, ByteBuffer bytes, int at, int end) {
-        int taken = c.responseBody.consume(bytes, at, end - at);
+    private int readBody(FilterConnection c, BodyFraming body, ByteBuffer bytes, int at, int end) {
+        int taken = body.consume(bytes, at, end - at);
         c.responseNext += taken;
-        if (c.responseBody.broken()) {
+        if (body.broken()) {
             pin(c);
-        } else if (c.responseBody.done()) {
+        } else if (body.done()) {
             c.inResponseBody = false;
         } else {
-            long opaque = c.responseBody.opaqueRemaining();
+            long opaque = body.opaqueRemaining();
             if (opaque > 0) {
                 int ahead = (int) Math.min(opaque, 1 << 28);
-                c.responseBody.skip(ahead);
+                body.skip(ahead);
                 c.responseNext += ahead;
             }
         }
@@ -114,7 +118,7 @@ final class ResponseReader {
     }
 
     private void rename(int offset, long replacement) {
-        patching.responsePatches.add(patchBase + offset, replacement);
+        patching.add(patchBase + offset, replacement);
         counters.increment(FilterCounter.COOKIES_RENAMED);
     }
 }

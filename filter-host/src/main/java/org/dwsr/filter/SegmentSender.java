@@ -112,7 +112,7 @@ final class SegmentSender {
             int offset,
             int length,
             boolean fin) {
-        c.requestPatches.apply(bytes, offset, length, seq);
+        c.patchRequest(bytes, offset, length, seq);
         int segment = segment(c);
         TimestampMasquerade timestamps = c.timestamps;
         int at = 0;
@@ -160,7 +160,7 @@ final class SegmentSender {
             int offset,
             int length,
             boolean fin) {
-        c.responsePatches.apply(bytes, offset, length, seq);
+        c.patchResponse(bytes, offset, length, seq);
         int segment = segment(c);
         TimestampMasquerade timestamps = c.timestamps;
         IpAddress vip = settings.config.vip(c.ipv6());
