@@ -685,6 +685,9 @@ public final class FilterCore implements PacketCore {
             case SILENT:
                 counters.increment(FilterCounter.SILENT_ENDED_BY_SILENCE);
                 endKernel(known, c);
+                // The connection is over: what is still held must not be sent any more.
+                c.awaitsConfirm = false;
+                releaseHeld(c);
                 linger(c, nowNs);
                 break;
             case GUESSED:

@@ -250,6 +250,18 @@ class FilterCoreGuardTest {
         }
 
         @Test
+        void shouldBounceHeldNoMoreWhenTheConnectionIsOver() {
+            f.answered();
+            f.in(Packet.client(c2, w2, first));
+            f.after(40);
+            f.in(Packet.client(c2 + 12, w2, second));
+            f.in(Packet.silence(c2, w2));
+            f.in(Packet.silence(c2, w2));
+            assertThat(f.after(200)).isEmpty();
+            assertThat(f.after(400)).isEmpty();
+        }
+
+        @Test
         void shouldGiveUpWhenHeldIsNeverConfirmed() {
             f.answered();
             f.in(Packet.client(c2, w2, first));

@@ -741,7 +741,7 @@ public final class WebSwitch {
         } else if (entry.state == State.GATHERING) {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (entry.server != server) {
-            onLateBounce(config, entry, kind);
+            onLateBounce(config, entry, server, kind);
         } else if (frame.payloadLength() == 0 || isBeforeRequest(entry)) {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (kind == MigrationTag.REFUSED) {
@@ -834,12 +834,22 @@ public final class WebSwitch {
     }
 
     /** What an earlier server's filter bounces belongs to the current one. */
-    private void onLateBounce(RunningConfig config, ConnectionEntry entry, int kind) {
+    private void onLateBounce(RunningConfig config, ConnectionEntry entry, int server, int kind) {
         boolean start = isRequestStart(entry);
         if (kind == MigrationTag.REFUSED && start || kind == MigrationTag.BROKEN) {
             counters.increment(SwitchCounter.DROPPED_STALE);
         } else if (kind == MigrationTag.HELD && start) {
+            // Its confirmation was lost, or is on its way: it waits for another one.
+            entry.heldBy = server;
             resendTagged(config, entry);
+        } else if (kind == MigrationTag.HELD && isBeforeRequest(entry)) {
+            // A later request could only come because this one was answered. Else its holder would repeat it beyond
+            // the connection's end, and an unknown connection's request runs.
+            ServerConfig holder = config.server(server);
+            frame.ethDestination(holder.mac());
+            frame.ethSource(MigrationTag.with(entry.tag, MigrationTag.contentType(entry.tag), MigrationTag.CONFIRM));
+            sendTo(holder);
+            counters.increment(SwitchCounter.CONFIRMS_RELAYED);
         } else if (frame.payloadLength() > 0 || frame.hasFlag(TcpFlags.FIN)) {
             forward(config, entry);
         } else {

@@ -352,6 +352,38 @@ class WebSwitchMoveTest {
         }
 
         @Test
+        void shouldRelayTheConfirmationAgainWhenTheHolderStillRepeats() {
+            held(0, PAGE, "s1");
+            c1.packet("A")
+                    .seq(END)
+                    .ack(101)
+                    .bouncedBy("s3", MigrationTag.CONFIRM)
+                    .send();
+            lab.happened();
+            held(0, PAGE, "s1");
+            assertThat(lab.decisions()).containsExactly(sent("s3", "held/020", 0, PAGE));
+            c1.packet("A")
+                    .seq(END)
+                    .ack(101)
+                    .bouncedBy("s3", MigrationTag.CONFIRM)
+                    .send();
+
+            assertThat(lab.happened())
+                    .containsExactly("s1 confirm/020 A seq=c+" + END + " ack=w+101 win=502", "+confirms_relayed");
+        }
+
+        @Test
+        void shouldConfirmItselfWhenTheHolderRepeatsAnAnsweredRequest() {
+            held(0, PAGE, "s1");
+            int later = END + PAGE.length();
+            c1.data(later, PAGE).ack(201).bouncedBy("s3", MigrationTag.MOVED).send();
+            lab.happened();
+            held(0, PAGE, "s1");
+
+            assertThat(lab.happened()).hasSize(2).first().asString().startsWith("s1 confirm/020 PA seq=c+" + END);
+        }
+
+        @Test
         void shouldStayHeldWhenAMovedSegmentComesBetweenThePieces() {
             held(0, PAGE.substring(0, 5), "s1");
             c1.data(END + PAGE.length(), "x")
