@@ -857,7 +857,7 @@ def command_status(arguments):
     processes = lab.processes()
     kind = lab.options["web_servers"]
     print(f"lab {lab.prefix}: {'up' if whole else 'broken: run ./dwsr lab up (or down)'}"
-          f"    VIP {lab.record['vip']}    state in {lab.home}")  # fmt: skip
+          f"    VIP {lab.record['vip']}{' ' + lab.record['vip6'] if lab.record['vip6'] else ''}    state in {lab.home}")  # fmt: skip
     print(f"{'host':5} {'address':12} {'MAC':18} {'port':>4} {'interfaces':28} {'PID':>7} {kind:>7} {'php':>7}"
           f" {'to it':>9} {'from it':>9}")  # fmt: skip
     try:
