@@ -4,7 +4,6 @@ import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.dwsr.packet.TcpFlags;
 import org.dwsr.packet.TcpOptions;
-import org.dwsr.packet.TcpSeq;
 
 /**
  * One end of a TCP connection, byte for byte (RFC 9293): it cuts its stream anew at every transmission, repeats what is
@@ -238,7 +237,7 @@ final class SimulatedTcp {
             return;
         }
         if (!peerSynSeen) {
-            onFirstAnswer(frame, nowNs);
+            onFirstAnswer(frame);
             return;
         }
         int offset = frame.seq - irs - 1;
@@ -271,7 +270,7 @@ final class SimulatedTcp {
         onPayload(frame, offset, end, nowNs);
     }
 
-    private void onFirstAnswer(SimulatedFrame frame, long nowNs) {
+    private void onFirstAnswer(SimulatedFrame frame) {
         if (frame.has(TcpFlags.SYN) && frame.has(TcpFlags.ACK) && frame.ack == iss + 1) {
             irs = frame.seq;
             peerSynSeen = true;
@@ -413,10 +412,6 @@ final class SimulatedTcp {
         if (!right) {
             throw new AssertionError(what);
         }
-    }
-
-    int highestSent() {
-        return TcpSeq.latest(iss + 1, iss + 1 + nxt);
     }
 
     @Override

@@ -22,13 +22,10 @@ final class EndedConnections {
     private long nowNs;
 
     void add(ConnectionEntry entry) {
-        if (!entry.firstSeqKnown) {
-            return;
-        }
         if (byAge.size() == LIMIT) {
             forgetOldest();
         }
-        Ended ended = new Ended(entry.key, entry.firstSeq, nowNs + KEPT_NS);
+        Ended ended = new Ended(entry, nowNs + KEPT_NS);
         byKey.put(entry.key, ended);
         byAge.add(ended);
     }
@@ -36,19 +33,21 @@ final class EndedConnections {
     /** Whether a request that starts at {@code seq} is the first one of the connection that ended on these ports. */
     boolean hadFirstRequestAt(long key, int seq) {
         Ended ended = byKey.get(key);
-        return ended != null && ended.firstSeq == seq;
+        return ended != null && ended.firstSeqKnown && ended.firstSeq == seq;
     }
 
     /** Whether what starts at {@code seq}, a FIN or a later request, belongs to the connection that ended on these ports. */
     boolean covers(long key, int seq) {
         Ended ended = byKey.get(key);
-        return ended != null && !ended.followed && TcpSeq.isAtOrAfter(seq, ended.firstSeq);
+        return ended != null
+                && !ended.followed
+                && (!ended.firstSeqKnown || TcpSeq.isAtOrAfter(seq, ended.firstSeq));
     }
 
     /** Takes notice of a SYN: what comes now may belong to the next connection. */
     void onSyn(long key, int isn) {
         Ended ended = byKey.get(key);
-        if (ended != null && ended.firstSeq != isn + 1) {
+        if (ended != null && (!ended.firstSeqKnown || ended.firstSeq != isn + 1)) {
             ended.followed = true;
         }
     }
@@ -74,12 +73,16 @@ final class EndedConnections {
     private static final class Ended {
         private final long key;
         private final int firstSeq;
+        /** Not of a connection that was restored after a restart. */
+        private final boolean firstSeqKnown;
+
         private final long untilNs;
         private boolean followed;
 
-        private Ended(long key, int firstSeq, long untilNs) {
-            this.key = key;
-            this.firstSeq = firstSeq;
+        private Ended(ConnectionEntry entry, long untilNs) {
+            key = entry.key;
+            firstSeq = entry.firstSeq;
+            firstSeqKnown = entry.firstSeqKnown;
             this.untilNs = untilNs;
         }
     }

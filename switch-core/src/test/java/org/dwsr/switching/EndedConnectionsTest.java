@@ -91,4 +91,14 @@ class EndedConnectionsTest {
         assertThat(ended.hadFirstRequestAt(1, 7)).isTrue();
         assertThat(ended.hadFirstRequestAt(EndedConnections.LIMIT, 7)).isTrue();
     }
+
+    @Test
+    void shouldKnowTheFinsOfARestoredConnectionUntilTheNextSyn() {
+        EndedConnections ended = new EndedConnections();
+        ended.add(new ConnectionEntry(5));
+        assertThat(ended.hadFirstRequestAt(5, 0)).isFalse();
+        assertThat(ended.covers(5, -1_000)).isTrue();
+        ended.onSyn(5, -1);
+        assertThat(ended.covers(5, -1_000)).isFalse();
+    }
 }
