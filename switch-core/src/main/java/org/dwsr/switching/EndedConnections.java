@@ -39,9 +39,7 @@ final class EndedConnections {
     /** Whether what starts at {@code seq}, a FIN or a later request, belongs to the connection that ended on these ports. */
     boolean covers(long key, int seq) {
         Ended ended = byKey.get(key);
-        return ended != null
-                && !ended.followed
-                && (!ended.firstSeqKnown || TcpSeq.isAtOrAfter(seq, ended.firstSeq));
+        return ended != null && !ended.followed && (!ended.firstSeqKnown || TcpSeq.isAtOrAfter(seq, ended.firstSeq));
     }
 
     /** Takes notice of a SYN: what comes now may belong to the next connection. */

@@ -95,7 +95,7 @@ class EndedConnectionsTest {
     @Test
     void shouldKnowTheFinsOfARestoredConnectionUntilTheNextSyn() {
         EndedConnections ended = new EndedConnections();
-        ended.add(new ConnectionEntry(5));
+        ended.add(new ConnectionEntry(5, org.dwsr.packet.IpAddress.ofIpv4(1)));
         assertThat(ended.hadFirstRequestAt(5, 0)).isFalse();
         assertThat(ended.covers(5, -1_000)).isTrue();
         ended.onSyn(5, -1);
