@@ -76,8 +76,8 @@ final class ConnectionReport implements PacketCore.ReportSink, CounterSink {
     /** Takes over what an earlier report told that did not arrive; unless this one is full, its live connections too. */
     void prepend(ConnectionReport earlier, boolean full) {
         if (!full && earlier.liveCount > 0) {
-            long[] both = Arrays.copyOf(earlier.live, (earlier.liveCount + liveCount) * 3);
-            System.arraycopy(live, 0, both, earlier.liveCount * 3, liveCount * 3);
+            long[] both = Arrays.copyOf(earlier.live, (earlier.liveCount + liveCount) * LIVE);
+            System.arraycopy(live, 0, both, earlier.liveCount * LIVE, liveCount * LIVE);
             live = both;
             liveCount += earlier.liveCount;
         }
