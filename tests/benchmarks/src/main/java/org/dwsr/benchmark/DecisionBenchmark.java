@@ -2,8 +2,10 @@ package org.dwsr.benchmark;
 
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import org.dwsr.packet.ConnectionKey;
+import org.dwsr.packet.IpAddress;
 import org.dwsr.packet.SegmentBuilder;
 import org.dwsr.packet.TcpFlags;
 import org.dwsr.packet.TcpOptions;
@@ -25,17 +27,19 @@ import org.openjdk.jmh.annotations.State;
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
 public class DecisionBenchmark implements SwitchOutput {
     private static final int ROUND = 1_024;
+    private static final int VARIANTS = 2;
     private static final int FIRST_PORT = 20_000;
     private static final int ISN = 1_000;
     private static final long NOW_NS = 60_000_000_000L * 1_000;
     private static final byte[] REQUEST = Network.get("theme=dark; lang=en; DR0189C1D=5k2v8s7mtg0u1q4r9p3n6w2x1z")
             .getBytes(StandardCharsets.US_ASCII);
 
-    private final ByteBuffer[] requests = new ByteBuffer[ROUND];
+    private final ByteBuffer[][] requests = new ByteBuffer[VARIANTS][ROUND];
     private final ByteBuffer[] syns = new ByteBuffer[ROUND];
     private final ByteBuffer packetIn = ByteBuffer.allocate(2_048);
     private final WebSwitch webSwitch;
-    private final FilterReport ends;
+    private final FilterReport[] ends = new FilterReport[VARIANTS];
+    private int variant;
     private long flows;
     private long packets;
 
@@ -45,27 +49,37 @@ public class DecisionBenchmark implements SwitchOutput {
         SynCookie cookies = new SynCookie(key);
         TcpOptions options = new TcpOptions();
         SegmentBuilder builder = new SegmentBuilder();
-        long[] keys = new long[ROUND];
-        int[] seqs = new int[ROUND];
-        for (int i = 0; i < ROUND; i++) {
-            int port = FIRST_PORT + i;
-            keys[i] = ConnectionKey.of(Network.CLIENT_ADDRESS, port, Network.SERVICE_PORT);
-            seqs[i] = ISN + 1;
-            syns[i] = segment(builder.start().mss(1460).sackPermitted().windowScale(7), port, ISN, 0, TcpFlags.SYN);
-            options.parse(syns[i], Segment.HEADERS, 12);
-            int wseq = cookies.issue(keys[i], Network.VIP, ISN, options, NOW_NS);
-            builder.start().payload(ByteBuffer.wrap(REQUEST), 0, REQUEST.length);
-            requests[i] = segment(builder, port, ISN + 1, wseq + 1, TcpFlags.ACK | TcpFlags.PSH);
+        IpAddress client = IpAddress.ofIpv4(Network.CLIENT_ADDRESS);
+        IpAddress vip = IpAddress.ofIpv4(Network.VIP);
+        IpAddress[] clients = new IpAddress[ROUND];
+        Arrays.fill(clients, client);
+        for (int v = 0; v < VARIANTS; v++) {
+            long[] keys = new long[ROUND];
+            int[] seqs = new int[ROUND];
+            int isn = ISN + v * 1_000_000;
+            for (int i = 0; i < ROUND; i++) {
+                int port = FIRST_PORT + i;
+                keys[i] = ConnectionKey.of(Network.CLIENT_ADDRESS, port, Network.SERVICE_PORT);
+                seqs[i] = isn + 1;
+                syns[i] = segment(builder.start().mss(1460).sackPermitted().windowScale(7), port, isn, 0, TcpFlags.SYN);
+                options.parse(syns[i], Segment.HEADERS, 12);
+                int wseq = cookies.issue(client.high(), client.low(), (int) keys[i], vip, isn, options, NOW_NS);
+                builder.start().payload(ByteBuffer.wrap(REQUEST), 0, REQUEST.length);
+                requests[v][i] = segment(builder, port, isn + 1, wseq + 1, TcpFlags.ACK | TcpFlags.PSH);
+            }
+            ends[v] = report("s1", false, keys, clients, seqs);
         }
         webSwitch = new WebSwitch(new SynCookie(key), this);
         webSwitch.configure(Network.config(), NOW_NS);
         webSwitch.onDatapath(Network.DATAPATH, true, NOW_NS);
-        long[] none = {};
         for (String server : new String[] {"s1", "s2"}) {
-            webSwitch.onFilterReport(
-                    new FilterReport(server, "boot", true, none, none, none, none, new int[] {}), NOW_NS);
+            webSwitch.onFilterReport(report(server, true, new long[0], new IpAddress[0], new int[0]), NOW_NS);
         }
-        ends = new FilterReport("s1", "boot", false, none, none, none, keys, seqs);
+    }
+
+    private static FilterReport report(String server, boolean full, long[] keys, IpAddress[] clients, int[] seqs) {
+        long[] none = {};
+        return new FilterReport(server, "boot", full, none, new IpAddress[0], none, none, keys, clients, seqs);
     }
 
     private static ByteBuffer segment(SegmentBuilder builder, int port, int seq, int ack, int flags) {
@@ -103,10 +117,13 @@ public class DecisionBenchmark implements SwitchOutput {
     @Benchmark
     @OperationsPerInvocation(ROUND)
     public void firstRequest() {
-        for (ByteBuffer request : requests) {
+        // A first request that comes once more after its connection's end is refused, so the next round has other
+        // numbers.
+        variant = (variant + 1) % VARIANTS;
+        for (ByteBuffer request : requests[variant]) {
             in(request);
         }
-        webSwitch.onFilterReport(ends, NOW_NS);
+        webSwitch.onFilterReport(ends[variant], NOW_NS);
     }
 
     @Override
@@ -115,20 +132,20 @@ public class DecisionBenchmark implements SwitchOutput {
     }
 
     @Override
-    public void installConnection(long datapath, long connectionKey, int serverIndex) {
+    public void installConnection(long datapath, long connectionKey, IpAddress client, int serverIndex) {
         flows++;
     }
 
     @Override
-    public void removeConnection(long datapath, long connectionKey) {
+    public void removeConnection(long datapath, long connectionKey, IpAddress client) {
         flows--;
     }
 
     @Override
-    public void installReturn(long datapath, long clientMac, int port) {}
+    public void installReturn(long datapath, long clientMac, boolean ipv6, int port) {}
 
     @Override
-    public void removeReturn(long datapath, long clientMac) {}
+    public void removeReturn(long datapath, long clientMac, boolean ipv6) {}
 
     /** Connection flows that are installed now. */
     long flows() {

@@ -18,10 +18,10 @@ public class RebuildBenchmark {
     private static final int ISN_STEP = 5_000_000;
     private static final PacketCore.ReportSink NOBODY = new PacketCore.ReportSink() {
         @Override
-        public void live(long connectionKey, long tagMac, long clientMac) {}
+        public void live(long connectionKey, long clientHigh, long clientLow, long tagMac, long clientMac) {}
 
         @Override
-        public void ended(long connectionKey, int seq) {}
+        public void ended(long connectionKey, long clientHigh, long clientLow, int seq) {}
     };
 
     private final Segment request = Segment.fromClient(TcpFlags.ACK | TcpFlags.PSH, Network.get("theme=dark"));
