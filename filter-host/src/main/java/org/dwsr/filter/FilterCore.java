@@ -823,7 +823,10 @@ public final class FilterCore implements PacketCore {
                 endKernel(known, c);
                 finish(c, nowNs);
             }
-            return DROP;
+            // It may have followed a flow that is no longer the connection's: a client says it only once.
+            counters.increment(FilterCounter.SEGMENTS_BOUNCED);
+            frame.ethDestination(known.config.vmac());
+            return RETURN;
         }
         int length = frame.seqLength();
         if (length > 0 && TcpSeq.isBefore(frame.seq(), c.accepted)) {

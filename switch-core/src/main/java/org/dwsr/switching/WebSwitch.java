@@ -686,6 +686,8 @@ public final class WebSwitch {
         int clientPort = entry != null ? entry.ingressPort : SwitchOutput.PORT_NORMAL;
         if (frame.hasFlag(TcpFlags.SYN)) {
             onSyn(config, classifier, key, clientDatapath, clientPort, nowNs);
+        } else if (frame.hasFlag(TcpFlags.RST)) {
+            onBouncedReset(config, entry, server);
         } else if (!frame.hasFlag(TcpFlags.ACK)) {
             counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
         } else if (frame.payloadLength() == 0) {
@@ -708,6 +710,15 @@ public final class WebSwitch {
         } else {
             // A later piece of a request on the move; Open vSwitch brought it before the tagged first one.
             await(key, clientDatapath, clientPort, nowNs);
+        }
+    }
+
+    /** It followed a flow that was no longer the connection's to a silent server: the server that has it must know. */
+    private void onBouncedReset(RunningConfig config, @Nullable ConnectionEntry entry, int server) {
+        if (entry != null && entry.server != ConnectionEntry.NO_SERVER && entry.server != server) {
+            forward(config, entry);
+        } else {
+            counters.increment(SwitchCounter.DROPPED_RESET);
         }
     }
 

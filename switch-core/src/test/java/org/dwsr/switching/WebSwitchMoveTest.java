@@ -248,6 +248,16 @@ class WebSwitchMoveTest {
         }
 
         @Test
+        void shouldForwardTheRstThatASilentServersFilterBounces() {
+            piece(0, PAGE);
+            lab.happened();
+            c1.packet("R").seq(END + PAGE.length()).bouncedBy("s1").send();
+            assertThat(lab.counters()).containsExactly("+segments_forwarded");
+            c1.packet("R").seq(END + PAGE.length()).bouncedBy("s3").send();
+            assertThat(lab.counters()).containsExactly("+dropped_reset");
+        }
+
+        @Test
         void shouldForwardTheRstWhenTheClientGivesUp() {
             piece(0, PAGE.substring(0, 5));
             lab.happened();
