@@ -122,7 +122,8 @@ def faults_at_filters(lab):
     with faulty_filters(lab, FAULTS):
         suffer(lab, 10)
         check_faults(fault_counts(lab.lab.filter_counters()))
-        until(lab.idle, 30, lambda: f"{lab.switch_counter('connections')} connections at the web switch, "
+        # Connections that earlier cases lost with their filter are asked for 60 s.
+        until(lab.idle, 75, lambda: f"{lab.switch_counter('connections')} connections at the web switch, "
               f"{lab.filter_counter('connections')} at the filters, flows: {lab.connection_flows()}")  # fmt: skip
 
 

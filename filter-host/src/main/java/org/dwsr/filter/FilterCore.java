@@ -246,10 +246,12 @@ public final class FilterCore implements PacketCore {
     }
 
     private int onUnknown(FilterSettings known, long key, @Nullable FilterConnection c, long nowNs) {
-        if (frame.payloadLength() == 0) {
+        // A client that closes a connection that was lost with an earlier filter would repeat its FIN in vain.
+        boolean lostEnd = c == null && frame.hasFlag(TcpFlags.FIN);
+        if (frame.payloadLength() == 0 && !lostEnd) {
             return drop(FilterCounter.DROPPED_UNKNOWN_ACK);
         }
-        if (c != null && frame.seq() == c.bouncedIsn + 1) {
+        if (frame.payloadLength() == 0 || c != null && frame.seq() == c.bouncedIsn + 1) {
             counters.increment(FilterCounter.UNKNOWN_BOUNCED);
             frame.ethDestination(known.config.vmac());
             return RETURN;

@@ -226,12 +226,13 @@ class FilterCoreLaterStatesTest {
         void shouldBeForgottenWhenSilencedOrTimeIsOver() {
             f.ended();
             assertThat(f.in(Packet.silence(c2, w2))).isEmpty();
-            assertThat(f.in(Packet.client(c2, w2 + 1, "").fin())).isEmpty();
+            Packet fin = Packet.client(c2, w2 + 1, "").fin();
+            assertThat(f.in(fin)).containsExactly(fin.bounced());
             FilterFixture other = new FilterFixture();
             other.ended();
             assertThat(other.after(2_001)).isEmpty();
-            assertThat(other.in(Packet.client(c2, w2 + 1, "").fin())).isEmpty();
-            assertThat(other.count(FilterCounter.DROPPED_UNKNOWN_ACK)).isOne();
+            assertThat(other.in(fin)).containsExactly(fin.bounced());
+            assertThat(other.count(FilterCounter.UNKNOWN_BOUNCED)).isOne();
         }
 
         @Test

@@ -102,10 +102,16 @@ class FilterCoreTest {
         }
 
         @Test
-        void shouldDropResetAndFin() {
+        void shouldDropReset() {
             assertThat(f.in(Packet.client(f.c(1), f.w(1), "").rst())).isEmpty();
-            assertThat(f.in(Packet.client(f.c(1), f.w(1), "").fin())).isEmpty();
-            assertThat(f.count(FilterCounter.DROPPED_UNKNOWN_ACK)).isEqualTo(2);
+            assertThat(f.count(FilterCounter.DROPPED_UNKNOWN_ACK)).isOne();
+        }
+
+        @Test
+        void shouldBounceFinSoThatItsClientHearsOfTheLoss() {
+            Packet fin = Packet.client(f.c(1), f.w(1), "").fin();
+            assertThat(f.in(fin)).containsExactly(fin.bounced());
+            assertThat(f.count(FilterCounter.UNKNOWN_BOUNCED)).isOne();
         }
 
         @Test

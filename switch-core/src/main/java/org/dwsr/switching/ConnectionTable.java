@@ -499,6 +499,15 @@ final class ConnectionTable {
         counters.increment(SwitchCounter.CONNECTIONS_ENDED);
     }
 
+    /** A filter does not know a connection that it should: it was restarted, unless the request is still on its way. */
+    void unknownToItsFilter(RunningConfig config, ConnectionEntry entry, long nowNs) {
+        if (nowNs - entry.migratedAtNs > YOUNG_NS) {
+            lose(config, entry, nowNs);
+        } else {
+            counters.increment(SwitchCounter.DROPPED_STALE);
+        }
+    }
+
     /**
      * Ends a connection that its filter no longer knows, because it was restarted. Nobody knows the client's numbers any
      * more, and without an end it would wait for ever. So it is asked: every TCP answers a segment from before its

@@ -691,7 +691,7 @@ public final class WebSwitch {
         } else if (!frame.hasFlag(TcpFlags.ACK)) {
             counters.increment(SwitchCounter.DROPPED_UNEXPECTED_FLAGS);
         } else if (frame.payloadLength() == 0) {
-            counters.increment(SwitchCounter.DROPPED_STALE);
+            onBouncedEnd(config, key, entry, server, clientDatapath, clientPort, nowNs);
         } else if (entry == null) {
             onUnknown(config, classifier, key, clientDatapath, clientPort, nowNs);
         } else if (startsAnew(config, entry, nowNs)) {
@@ -710,6 +710,26 @@ public final class WebSwitch {
         } else {
             // A later piece of a request on the move; Open vSwitch brought it before the tagged first one.
             await(key, clientDatapath, clientPort, nowNs);
+        }
+    }
+
+    /** A FIN that a filter knows no connection for: on to the one that should, unless that is just this one. */
+    private void onBouncedEnd(
+            RunningConfig config,
+            long key,
+            @Nullable ConnectionEntry entry,
+            int server,
+            long clientDatapath,
+            int clientPort,
+            long nowNs) {
+        if (entry == null && frame.hasFlag(TcpFlags.FIN)) {
+            onUnknownWithoutPayload(config, key, clientDatapath, clientPort, nowNs);
+        } else if (entry == null || entry.state != State.MIGRATED || !frame.hasFlag(TcpFlags.FIN)) {
+            counters.increment(SwitchCounter.DROPPED_STALE);
+        } else if (entry.server != server) {
+            forward(config, entry);
+        } else {
+            connections.unknownToItsFilter(config, entry, nowNs);
         }
     }
 

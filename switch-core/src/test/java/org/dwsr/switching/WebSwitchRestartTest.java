@@ -113,6 +113,40 @@ class WebSwitchRestartTest {
         }
 
         @Test
+        void shouldAskAClientWhoseFinItsOwnFilterDoesNotKnow() {
+            lab.reportAll();
+            c1.connectAndAsk(IMAGE);
+            lab.pass(2_100);
+            lab.happened();
+            c1.packet("AF").seq(1 + IMAGE.length()).ack(1).bouncedBy("s1").send();
+
+            assertThat(lab.decisions()).containsExactly("unflow c1", "c1 A seq=w+0 ack=c+1 win=0");
+            assertThat(lab.value("connections_lost")).isOne();
+        }
+
+        @Test
+        void shouldWaitWhenTheRequestMayStillBeOnItsWayToTheFilterThatBouncesTheFin() {
+            lab.reportAll();
+            c1.connectAndAsk(IMAGE);
+            lab.pass(1_900);
+            lab.happened();
+            c1.packet("AF").seq(1 + IMAGE.length()).ack(1).bouncedBy("s1").send();
+
+            assertThat(lab.happened()).containsExactly("+dropped_stale");
+        }
+
+        @Test
+        void shouldForwardTheFinThatFollowedAnOldFlow() {
+            lab.reportAll();
+            c1.connectAndAsk(IMAGE);
+            lab.pass(2_100);
+            lab.happened();
+            c1.packet("AF").seq(1 + IMAGE.length()).ack(1).bouncedBy("s3").send();
+
+            assertThat(lab.counters()).containsExactly("+segments_forwarded");
+        }
+
+        @Test
         void shouldResetALostClientWithTheNumberItAnswers() {
             lost();
             lab.happened();
