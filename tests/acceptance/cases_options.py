@@ -36,7 +36,7 @@ def path_mtu(lab, server, client):
 @case("a path MTU message reaches the server of a running download, forged ones do not", labs=EVERY_LAB)
 def path_mtu_discovery(lab):
     mark = unique("pmtu")
-    with RawClient(lab, ip="10.0.0.78", port=62_401, isn=0xFFFF_FF80) as client:
+    with RawClient(lab, ip="10.0.0.86", port=62_401, isn=0xFFFF_FF80) as client:
         client.handshake()
         # The connection moves first, so that the numbers differ between client and server.
         client.send_data(f"GET /ping.php?{mark} HTTP/1.1\r\nHost: {lab.vip}\r\n\r\n".encode())
