@@ -687,10 +687,10 @@ def demonstrate(arguments, screen):
             capture = os.path.join(folder, "openflow.pcap")
             tcpdump = start_capture(capture, openflow)
             with contextlib.redirect_stdout(LabProgress(screen)):
-                labs.command_up(argparse.Namespace(
-                    prefix=arguments.prefix, servers=SERVERS, rate_mbit=None, config=None, controller="embedded",
-                    requests=None, openflow=openflow, control=control, metrics=metrics,
-                ))  # fmt: skip
+                labs.command_up(labs.parser().parse_args([
+                    "up", "--prefix", arguments.prefix, "--servers", str(SERVERS), "--openflow", openflow,
+                    "--control", control, "--metrics", metrics,
+                ]))  # fmt: skip
             catch_signals()
             lab.load()
             settle(lab, screen)
