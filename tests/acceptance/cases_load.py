@@ -1,5 +1,6 @@
 """Load with wrk: no error, no stuck connection, also when client ports come again before the servers forget them."""
 
+import concurrent.futures
 import contextlib
 import re
 import time
@@ -144,6 +145,22 @@ def alternate(lab):
     nothing_stuck(lab, before, 25)
     with lab.connect() as connection:
         expect(connection.get("/ping.php").server in APP_SERVERS, "service afterwards")
+
+
+@case("300 clients that close while their request moves: nothing stuck", labs=BOTH, last=True)
+def close_while_moving(lab):
+    before = standing(lab)
+
+    def leave(number):
+        first, second = ("/ping.php", "/img/photo.jpg") if number % 4 else ("/img/photo.jpg", "/ping.php")
+        with lab.connect("c1" if number % 2 else "c2") as connection:
+            connection.get(first)
+            # The answer finds a closed socket, and what the client's TCP says to it follows the flow that was.
+            connection.send(connection.head("GET", second))
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(leave, range(300)))
+    nothing_stuck(lab, before)
 
 
 @case("of 400 serial new connections at most 4 take as long as a repeated packet", labs=BOTH, last=True)

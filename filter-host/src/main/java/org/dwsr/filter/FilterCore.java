@@ -46,9 +46,10 @@ import org.jspecify.annotations.Nullable;
  *            |                              | bounce tagged; payload  |                    |
  *            |                              | behind: wait, bounce    |                    |
  *  SILENT    | ACTIVE (reuse) or REBUILDING | payload: wait 5 ms,     | end                | swallow; FIN: end
- *            |                              | bounce; ACK: absorb     |                    |
- *  ENDED     | fresh known: drop; else      | pass; after RST: drop   | end                | pass; after RST: reset
- *            | REBUILDING                   |                         |                    |
+ *            |                              | bounce; ACK: absorb;    |                    |
+ *            |                              | RST: bounce             |                    |
+ *  ENDED     | fresh known: drop; else      | pass; after RST: drop,  | end                | pass; after RST: reset
+ *            | REBUILDING                   | RST: bounce             |                    |
  * </pre>
  *
  * <p>In every state an untagged SYN is bounced and changes nothing but what is remembered of it.
@@ -756,6 +757,9 @@ public final class FilterCore implements PacketCore {
             case SILENT:
                 return onSegmentAfterBounce(known, c, nowNs);
             case ENDED:
+                if (c.kernelGone && frame.hasFlag(TcpFlags.RST)) {
+                    return handResetOn(known);
+                }
                 if (c.kernelGone || !c.isPlausible(frame.seq())) {
                     return drop(FilterCounter.DROPPED_STALE_SEGMENT);
                 }
@@ -821,14 +825,12 @@ public final class FilterCore implements PacketCore {
         if (frame.hasFlag(TcpFlags.RST)) {
             boolean exact =
                     TcpSeq.isAtOrAfter(frame.seq(), c.accepted) && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
-            if (exact) {
+            if (exact && c.state == State.BOUNCED) {
                 endKernel(known, c);
                 finish(c, nowNs);
             }
-            // It may have followed a flow that is no longer the connection's: a client says it only once.
-            counters.increment(FilterCounter.SEGMENTS_BOUNCED);
-            frame.ethDestination(known.config.vmac());
-            return RETURN;
+            // A silent server's numbers are not those of the one that has the connection, whose end ends both.
+            return handResetOn(known);
         }
         int length = frame.seqLength();
         if (length > 0 && TcpSeq.isBefore(frame.seq(), c.accepted)) {
@@ -845,6 +847,13 @@ public final class FilterCore implements PacketCore {
             return bounceFrame(known, c);
         }
         return waitForTag(c.key, nowNs);
+    }
+
+    /** An RST may have followed a flow that is no longer the connection's; of several only one may have the number. */
+    private int handResetOn(FilterSettings known) {
+        counters.increment(FilterCounter.SEGMENTS_BOUNCED);
+        frame.ethDestination(known.config.vmac());
+        return RETURN;
     }
 
     private int bounceFrame(FilterSettings known, FilterConnection c) {
@@ -912,6 +921,8 @@ public final class FilterCore implements PacketCore {
     private int onClientReset(FilterConnection c, long nowNs) {
         boolean exact = TcpSeq.isAtOrAfter(frame.seq(), c.kernelAck - c.inOffset)
                 && TcpSeq.isBeforeOrAt(frame.seq(), c.clientNext);
+        // Who answers what the server sent before it had the FIN: Linux believes it too (tcp_reset_check).
+        exact |= c.clientFin && frame.seq() == c.clientFinSeq && c.kernelAck - c.inOffset == c.clientFinSeq + 1;
         int seq = exact ? c.kernelAck - c.inOffset : frame.seq();
         masqueradeIn(c, seq);
         if (exact) {

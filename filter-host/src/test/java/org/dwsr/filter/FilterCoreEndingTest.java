@@ -58,6 +58,26 @@ class FilterCoreEndingTest {
         }
 
         @Test
+        void shouldBelieveTheNumberOfItsFinAsLinuxDoes() {
+            f.active(GET);
+            f.in(Packet.client(c2, f.w(1), "").fin());
+            // What crossed the FIN is answered with the FIN's own number, what the server sends later with the next.
+            f.in(Packet.kernel(f.r(1), c2, OK));
+            f.in(Packet.kernel(r2, c2 + 1, "").fin());
+            Packet reset = Packet.client(c2, 0, "").rst();
+            assertThat(f.in(reset)).containsExactly(reset.forwarded(c2 + 1, 0));
+            assertThat(f.report()).containsExactly("ended 1");
+        }
+
+        @Test
+        void shouldNotBelieveTheNumberBeforeTheNextWithoutAFin() {
+            f.answered();
+            Packet forged = Packet.client(c2 - 1, 0, "").rst();
+            assertThat(f.in(forged)).containsExactly(forged.forwarded(c2 - 1, 0));
+            assertThat(f.report()).hasSize(1).first().asString().startsWith("live");
+        }
+
+        @Test
         void shouldEndEvenBehindHeldBytes() {
             f.active(GET);
             f.in(Packet.kernel(f.r(1), c2, ""));

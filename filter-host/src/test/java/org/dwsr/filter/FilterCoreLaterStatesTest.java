@@ -95,12 +95,13 @@ class FilterCoreLaterStatesTest {
         }
 
         @Test
-        void shouldHandResetOnWhenItFollowedAnOldFlow() {
-            f.silent();
-            Packet later = Packet.client(f.c(next(GET, ELSEWHERE)) + 900, 0, "").rst();
-            assertThat(f.in(later)).containsExactly(later.bounced());
-            Packet exact = Packet.client(f.c(next(GET, ELSEWHERE)), 0, "").rst();
-            assertThat(f.in(exact)).containsExactly(Packet.toKernel(c2, r2, RST | ACK, ""), exact.bounced());
+        void shouldHandOnEveryResetBecauseOnlyOneMayHaveTheNumber() {
+            f.bounced();
+            Packet first = Packet.client(f.c(next(GET, ELSEWHERE)), 0, "").rst();
+            Packet second = Packet.client(f.c(next(GET, ELSEWHERE)) + 1, 0, "").rst();
+            f.in(first);
+            assertThat(f.in(second)).containsExactly(second.bounced());
+            assertThat(f.report()).containsExactly("ended 1");
         }
 
         @Test
@@ -125,6 +126,19 @@ class FilterCoreLaterStatesTest {
 
     @Nested
     class Silent {
+        @Test
+        void shouldHandOnEveryResetAndStaySilent() {
+            f.silent();
+            // With another server's numbers, of which one may look right here.
+            Packet later = Packet.client(f.c(next(GET, ELSEWHERE)) + 900, 0, "").rst();
+            Packet exact = Packet.client(f.c(next(GET, ELSEWHERE)), 0, "").rst();
+            assertThat(f.in(exact)).containsExactly(exact.bounced());
+            assertThat(f.in(later)).containsExactly(later.bounced());
+            assertThat(f.report()).isEmpty();
+            Packet request = Packet.tagged(MigrationTag.MOVED, c2 + 300, w2 + 77, GET);
+            assertThat(f.in(request)).containsExactly(request.from(Packet.VMAC).forwarded(c2, r2));
+        }
+
         @Test
         void shouldGoOnWithSameTcpWhenRequestReturns() {
             f.silent();
