@@ -37,7 +37,7 @@ import org.slf4j.LoggerFactory;
  *
  * <pre>
  *  GET  /filters/SERVER/config   key   200 {"config": …} with ETag; If-None-Match and ?waitMs=N: 304 after N ms
- *  POST /filters/SERVER/report   key   204; 409: a full report is wanted first
+ *  POST /filters/SERVER/report   key   204; 409: a full report is wanted
  *  GET  /healthz                       200 and the connected switches; 503 while the web switch does not answer
  *  GET  /counters                      200 {"switch": {…}, "controller": {…}, "filters": {SERVER: {…}}}
  *  GET  /metrics                       200, the same for Prometheus
@@ -327,7 +327,7 @@ final class ControlServer implements AutoCloseable {
         if (taken == null) {
             refuse(exchange, 503, "the web switch does not answer");
         } else if (!taken) {
-            refuse(exchange, 409, "a full report is wanted first");
+            refuse(exchange, 409, "a full report is wanted");
         } else {
             if (!reader.counters().isEmpty()) {
                 filterCounters.put(filter, reader.counters());

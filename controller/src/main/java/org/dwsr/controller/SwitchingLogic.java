@@ -25,7 +25,7 @@ interface SwitchingLogic {
 
     void onDatapath(long datapath, boolean connected, long nowNs);
 
-    /** False when a full report is wanted first. */
+    /** False when a full report is wanted. */
     boolean onFilterReport(FilterReport report, long nowNs);
 
     void onTick(long nowNs);

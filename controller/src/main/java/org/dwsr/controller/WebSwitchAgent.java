@@ -249,7 +249,7 @@ final class WebSwitchAgent implements SwitchOutput, AutoCloseable {
         });
     }
 
-    /** Hands in a filter's report; false when a full one is wanted first. */
+    /** Hands in a filter's report; false when a full one is wanted. */
     CompletableFuture<Boolean> report(FilterReport report) {
         CompletableFuture<Boolean> result = new CompletableFuture<>();
         events.add(nowNs -> complete(result, () -> logic.onFilterReport(report, nowNs)));

@@ -385,7 +385,8 @@ final class ConnectionTable {
     /**
      * Takes a filter's report.
      *
-     * @return false when a full report is wanted first: this filter process is new to us
+     * @return false when a full report is wanted: this filter process is new to us, and nothing of the report was
+     *     taken, or its last full report came too early to judge some connections by, and this one was taken
      */
     boolean onFilterReport(FilterReport report, long nowNs) {
         RunningConfig config = running;
@@ -405,10 +406,12 @@ final class ConnectionTable {
         for (int i = 0; i < report.endedCount(); i++) {
             onEnded(config, report, i, server, nowNs);
         }
+        boolean again = known.recheckDue(server, nowNs);
         if (report.full()) {
-            onLive(config, report, server, nowNs);
+            boolean young = onLive(config, report, server, nowNs);
+            known.recheckAt(server, young && !again, nowNs + YOUNG_NS);
         }
-        return true;
+        return report.full() || !again;
     }
 
     private void onEnded(RunningConfig config, FilterReport report, int i, int server, long nowNs) {
@@ -423,23 +426,35 @@ final class ConnectionTable {
         }
     }
 
-    private void onLive(RunningConfig config, FilterReport report, int server, long nowNs) {
+    /**
+     * Takes a full report: what it does not name its filter has lost.
+     *
+     * @return whether it lacks connections whose request may have been on its way to the filter. A filter that was
+     *     killed just after such a connection ended has not told of the end, and no other will.
+     */
+    private boolean onLive(RunningConfig config, FilterReport report, int server, long nowNs) {
         LongKeyedTable<IpAddress> live = new LongKeyedTable<>();
         for (int i = 0; i < report.liveCount(); i++) {
             live.put(report.liveKey(i), report.liveClient(i));
             onLiveConnection(config, report, i, server, nowNs);
         }
+        boolean young = false;
         List<ConnectionEntry> gone = new ArrayList<>();
         for (int i = connections.capacity() - 1; i >= 0; i--) {
             ConnectionEntry entry = connections.slot(i);
-            boolean old = entry != null && entry.server == server && nowNs - entry.migratedAtNs > YOUNG_NS;
-            if (entry != null && old && !entry.client.equals(live.get(entry.key))) {
+            if (entry == null || entry.server != server || entry.client.equals(live.get(entry.key))) {
+                continue;
+            }
+            if (nowNs - entry.migratedAtNs > YOUNG_NS) {
                 gone.add(entry);
+            } else {
+                young = true;
             }
         }
         for (ConnectionEntry entry : gone) {
             lose(config, entry, nowNs);
         }
+        return young;
     }
 
     private void onLiveConnection(RunningConfig config, FilterReport report, int i, int server, long nowNs) {

@@ -22,6 +22,10 @@ final class ServerAvailability {
     private final boolean[] heard;
     private final long[] suspectUntilNs;
     private final String[] boot;
+    /** Whether, and from when on, a second full report is wanted. */
+    private final boolean[] recheck;
+
+    private final long[] recheckNs;
     private final long startNs;
     private boolean synced;
 
@@ -33,6 +37,8 @@ final class ServerAvailability {
         heard = new boolean[servers];
         suspectUntilNs = new long[servers];
         boot = new String[servers];
+        recheck = new boolean[servers];
+        recheckNs = new long[servers];
         Arrays.fill(suspectUntilNs, startNs);
         Arrays.fill(boot, "");
     }
@@ -49,6 +55,8 @@ final class ServerAvailability {
                 heard[now] = before.heard[old];
                 suspectUntilNs[now] = before.suspectUntilNs[old];
                 boot[now] = before.boot[old];
+                recheck[now] = before.recheck[old];
+                recheckNs[now] = before.recheckNs[old];
             }
         }
     }
@@ -64,6 +72,17 @@ final class ServerAvailability {
         heardNs[server] = nowNs;
         synced(nowNs); // now, because a configuration may add a server before anybody asks
         return true;
+    }
+
+    /** Notes whether a full report could not yet tell about some connections, so that another is wanted then. */
+    void recheckAt(int server, boolean wanted, long atNs) {
+        recheck[server] = wanted;
+        recheckNs[server] = atNs;
+    }
+
+    /** Tells whether it is time for another full report. */
+    boolean recheckDue(int server, long nowNs) {
+        return recheck[server] && nowNs - recheckNs[server] >= 0;
     }
 
     /** Tells whether a server's filter has reported its live connections. */

@@ -1276,7 +1276,8 @@ public final class WebSwitch {
     /**
      * Takes a filter's report.
      *
-     * @return false when a full report is wanted first: this filter process is new to us
+     * @return false when a full report is wanted: this filter process is new to us, or its last full report could not
+     *     tell about connections that were young then
      */
     public boolean onFilterReport(FilterReport report, long nowNs) {
         return connections.onFilterReport(report, nowNs);

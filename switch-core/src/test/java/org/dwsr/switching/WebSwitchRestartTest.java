@@ -104,6 +104,52 @@ class WebSwitchRestartTest {
         }
 
         @Test
+        void shouldWantASecondFullReportWhenTheFirstCameTooEarlyToJudgeAConnection() {
+            lab.reportAll();
+            c1.connectAndAsk(IMAGE);
+            lab.pass(1_000);
+            // Ended just before its filter was killed: the end was never told.
+            assertThat(lab.report("s1").boot("boot-2").full().send()).isTrue();
+            lab.pass(1_000);
+            assertThat(lab.report("s1").boot("boot-2").send()).isTrue();
+            lab.pass(1_005);
+            assertThat(lab.report("s1").boot("boot-2").send()).isFalse();
+            assertThat(lab.value("connections")).isOne();
+            lab.happened();
+            lab.report("s1").boot("boot-2").full().send();
+
+            assertThat(lab.decisions()).containsExactly("unflow c1", "c1 A seq=w+0 ack=c+1 win=0");
+            assertThat(lab.report("s1").boot("boot-2").send()).isTrue();
+        }
+
+        @Test
+        void shouldTakeTheEndsOfAReportThatAsksForAFullOne() {
+            lab.reportAll();
+            c1.connectAndAsk(IMAGE);
+            lab.report("s1").boot("boot-2").full().send();
+            lab.pass(2_005);
+            assertThat(lab.report("s1").boot("boot-2").ended(c1, 1).send()).isFalse();
+
+            assertThat(lab.value("connections")).isZero();
+            assertThat(lab.value("connections_lost")).isZero();
+        }
+
+        @Test
+        void shouldNotWantAThirdFullReportForConnectionsThatCameSince() {
+            lab.reportAll();
+            c1.connectAndAsk(IMAGE);
+            lab.report("s1").boot("boot-2").full().send();
+            lab.pass(2_005);
+            for (int i = 2; i <= 5; i++) {
+                lab.client(i).connectAndAsk(IMAGE);
+            }
+            lab.report("s1").boot("boot-2").full().send();
+            lab.pass(4_000);
+
+            assertThat(lab.report("s1").boot("boot-2").send()).isTrue();
+        }
+
+        @Test
         void shouldAskAClientForTheNumberThatResetsItWhenItsFilterHasLostIt() {
             lost();
 
