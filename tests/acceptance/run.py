@@ -176,7 +176,9 @@ def run_demo(results):
 def unit_tests(since):
     """(passed, failed, skipped) of the JUnit reports written since a time."""
     passed = failed = skipped = 0
-    for path in glob.glob(os.path.join(harness.CHECKOUT, "*", "target", "surefire-reports", "TEST-*.xml")):
+    reports = os.path.join("target", "surefire-reports", "TEST-*.xml")
+    modules = glob.glob(os.path.join(harness.CHECKOUT, "*", reports)) + glob.glob(os.path.join(harness.CHECKOUT, "*", "*", reports))
+    for path in modules:
         if os.path.getmtime(path) < since:
             continue
         # The suite's own totals leave out nested classes.
