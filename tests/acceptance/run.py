@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import harness  # noqa: E402
+import onos_checks  # noqa: E402
 
 # The labs by name: a letter that keeps their prefixes apart, and what ./dwsr lab up is told.
 FAR_MS = 50
@@ -175,7 +176,9 @@ def run_demo(results):
 def unit_tests(since):
     """(passed, failed, skipped) of the JUnit reports written since a time."""
     passed = failed = skipped = 0
-    for path in glob.glob(os.path.join(harness.CHECKOUT, "*", "target", "surefire-reports", "TEST-*.xml")):
+    reports = os.path.join("target", "surefire-reports", "TEST-*.xml")
+    modules = glob.glob(os.path.join(harness.CHECKOUT, "*", reports)) + glob.glob(os.path.join(harness.CHECKOUT, "*", "*", reports))
+    for path in modules:
         if os.path.getmtime(path) < since:
             continue
         # The suite's own totals leave out nested classes.
@@ -199,7 +202,7 @@ def parser():
     top.add_argument("--acceptance", action="store_true", help="only the acceptance cases, with what is built")
     top.add_argument("--only", metavar="PATTERN", action="append",
                      help="acceptance cases whose name matches, e.g. '*cookie*'; may be given several times")  # fmt: skip
-    top.add_argument("--lab", choices=tuple(LABS), help="only in the lab of this name")
+    top.add_argument("--lab", choices=(*LABS, "onos"), help="only in the lab of this name; onos: the checks of the assembled ONOS")
     top.add_argument("--repeat", type=int, default=1, metavar="N", help="run each acceptance case N times, end at a failure")
     top.add_argument("--list", action="store_true", help="list the acceptance cases and stop")
     top.add_argument("--prefix", default="ta", help="the labs' names begin so (default: ta)")
@@ -234,6 +237,8 @@ def main(words):
             chosen = [one for one in cases if mode in one.labs]
             if chosen and options.lab in (None, mode):
                 run_lab(mode, chosen, options, results)
+        if options.only is None and options.lab in (None, "onos"):
+            onos_checks.run(results, options.prefix, options.ports)
         if options.only is None and options.lab is None:
             run_demo(results)
     except (Interrupted, KeyboardInterrupt):
