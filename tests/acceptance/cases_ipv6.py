@@ -301,7 +301,7 @@ def headers(lab):
         big = Ether(src=lab.lab.hosts["c1"]["mac"], dst=lab.vmac) / IPv6(src="fd00::78", dst=lab.vip6)
         big /= ICMPv6PacketTooBig(mtu=1280)
         big /= IPv6(src=lab.vip6, dst="fd00::78") / TCP(sport=80, dport=50_016)
-        counted("dropped_packet_too_big", big)
+        counted("dropped_icmp_error", big)
 
 
 @case("IPv6: fragments and routing headers of a known connection do not reach its server")

@@ -151,7 +151,7 @@ public final class FilterCore implements PacketCore {
             // Its numbers cannot be masqueraded, so the server must not see it.
             return drop(FilterCounter.DROPPED_FRAGMENT);
         }
-        if (kind == FrameFlyweight.Kind.IPV4 && known != null && icmpError.wrap(frame)) {
+        if (kind != FrameFlyweight.Kind.TCP && known != null && icmpError.wrap(frame)) {
             return onIcmpError(known);
         }
         if (kind == FrameFlyweight.Kind.IPV6_REFUSED && known != null && frame.ipDestination() == known.config.vip()) {
@@ -203,7 +203,7 @@ public final class FilterCore implements PacketCore {
     }
 
     /**
-     * A router's message about a segment of the server's (RFC 1191): in the server's own numbers it goes on, if the
+     * A router's message about a segment of the server's (RFC 1191, RFC 8201): in the server's own numbers it goes on, if the
      * quoted byte is on its way to the client (RFC 5927 section 4.1); anybody can send one about any other.
      */
     private int onIcmpError(FilterSettings known) {
@@ -212,7 +212,8 @@ public final class FilterCore implements PacketCore {
         }
         FilterConnection c = connections.get(ConnectionKey.of(
                 icmpError.quotedDestination(), icmpError.quotedDestinationPort(), icmpError.quotedSourcePort()));
-        if (c == null || c.state != State.ACTIVE || !c.isOnItsWay(icmpError.quotedSeq())) {
+        boolean theirs = c != null && icmpError.isQuotedTo(c.clientHigh, c.clientLow);
+        if (c == null || !theirs || c.state != State.ACTIVE || !c.isOnItsWay(icmpError.quotedSeq())) {
             return drop(FilterCounter.DROPPED_ICMP_ERROR);
         }
         icmpError.moveQuoted(c.ackOffset, c.inOffset);
