@@ -15,6 +15,8 @@ from packets import ACK, FIN, IP, PSH, RST, SYN, TCP, URG, Ether, RawClient, Wir
 FRESH, MOVED, HELD, SILENCE = 0, 1, 2, 3
 IMAGES, PAGES = 44, 72
 WAIT_SECONDS = 0.005
+# Cases about the server's own TCP also run with the other web server.
+OTHER_SERVER = ("guard", "apache")
 _PORTS = itertools.count(47_000)
 _MODULO = 1 << 32
 
@@ -491,7 +493,8 @@ def kernel_settings(lab, servers, name, value):
             lab.run(server, "sysctl", "-q", "-w", f"{name}={old}")
 
 
-@case("a server whose window scale is not the promised one: the client sees its windows in the promised scale, in bulk too")
+@case("a server whose window scale is not the promised one: the client sees its windows in the promised scale, in bulk too",
+      labs=OTHER_SERVER)  # fmt: skip
 def window_scale(lab):
     promised = 7
     # The largest receive buffer decides the scale; without window scaling it is none.
@@ -524,7 +527,8 @@ def sack_blocks(tcp):
     return dict(tcp.options).get("SAck", ())
 
 
-@case("SACK blocks are moved with the numbers: the client's to the server, and the server's to the client after a return")
+@case("SACK blocks are moved with the numbers: the client's to the server, and the server's to the client after a return",
+      labs=OTHER_SERVER)  # fmt: skip
 def sack(lab):
     with RawClient(lab, ip="10.0.0.110", port=next(_PORTS), isn=0xFFFF_F800) as client:
         client.handshake()
@@ -557,7 +561,8 @@ def sack(lab):
         expect(hashlib.sha256(body).hexdigest().encode() in answer, "the upload's sum")
 
 
-@case("urgent data stays in line: the server reads each byte that the client sent, in a head and in a body")
+@case("urgent data stays in line: the server reads each byte that the client sent, in a head and in a body",
+      labs=OTHER_SERVER)  # fmt: skip
 def urgent(lab):
     with RawClient(lab, ip="10.0.0.111", port=next(_PORTS), isn=5_000) as client:
         client.handshake()

@@ -2,7 +2,7 @@
 
 import re
 
-from harness import BOTH, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
+from harness import ALL, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
 from packets import ACK, TCP, Ether, RawClient, payload_of, response_bytes
 from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 
@@ -66,7 +66,7 @@ def path_mtu(lab, server, client):
     return int(found.group(1)) if found else None
 
 
-@case("IPv6: packet too big reaches the server of a running download, forged ones do not", labs=(*BOTH, "preallocate"))
+@case("IPv6: packet too big reaches the server of a running download, forged ones do not", labs=ALL)
 def path_mtu_discovery(lab):
     mark = unique("pmtu6")
     with RawClient6(lab, ip="fd00::86", port=62_402, isn=0xFFFF_FF80) as client:

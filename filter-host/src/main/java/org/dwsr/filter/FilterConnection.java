@@ -272,7 +272,8 @@ final class FilterConnection {
     /** A client's window field as the server's TCP reads it, which takes no scaled ones unless it offers a scale itself. */
     int windowForKernel(int window) {
         int scale = clientScale();
-        boolean offered = state == State.REBUILDING || state == State.GUESSED || kernelScale != TcpOptions.NO_WINDOW_SCALE;
+        boolean offered =
+                state == State.REBUILDING || state == State.GUESSED || kernelScale != TcpOptions.NO_WINDOW_SCALE;
         return offered || scale == TcpOptions.NO_WINDOW_SCALE ? window : Math.min(window << scale, 0xffff);
     }
 
