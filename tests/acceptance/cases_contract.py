@@ -505,9 +505,12 @@ def window_scale(lab):
                     Eyes(lab, server, client.port) as eyes:  # fmt: skip
                 client.send_tagged(get(lab, "/ping.php"), FRESH, PAGES)
                 client.read_response(5, "the page")
-                _, back = eyes.at_kernel()
+                to, back = eyes.at_kernel()
                 syn_ack = next(frame[TCP] for frame in back if frame[TCP].flags & SYN)
                 own = dict(syn_ack.options).get("WScale", 0)
+                told = {frame[TCP].window for frame in to if not frame[TCP].flags & SYN}
+                # 64,240 in the client's scale; a TCP without window scaling takes the field for bytes.
+                expect_equal(told, {64_240 if own else 0xFFFF}, f"the client's window as the server's TCP gets it ({own})")
                 expect(own != promised, f"the server offers another scale than {promised}")
                 granted = {frame[TCP].window << own for frame in back if frame[TCP].flags & ACK and not frame[TCP].flags & SYN}
                 seen = {frame[TCP].window << promised for frame in client.frames}
