@@ -97,32 +97,40 @@ class Captures:
         self.children = {}
 
 
-def browse(lab, *pages, words=()):
+class Ends:
+    """The addresses of both ends, in one family."""
+
+    def __init__(self, lab, ipv6=False):
+        self.client = lab.hosts[CLIENT]["ip6" if ipv6 else "ip"]
+        self.vip = lab.record["vip6" if ipv6 else "vip"]
+        self.url = f"http://[{self.vip}]" if ipv6 else f"http://{self.vip}"
+
+
+def browse(lab, ends, *pages, words=()):
     """Runs one curl in the client and returns (status, client port, connections made) of each page."""
-    target = [word for page in pages for word in ("-o", os.devnull, f"http://{lab.record['vip']}{page}")]
+    target = [word for page in pages for word in ("-o", os.devnull, ends.url + page)]
     text = lab.run(
-        CLIENT, "curl", "-q", "-sS", "--noproxy", "*", "-m", str(CURL_SECONDS), *words,
+        CLIENT, "curl", "-q", "-g", "-sS", "--noproxy", "*", "-m", str(CURL_SECONDS), *words,
         "-w", "%{http_code} %{local_port} %{num_connects}\n", *target, timeout=CURL_SECONDS * len(pages) + 5,
     )  # fmt: skip
     return [tuple(int(number) for number in line.split()) for line in text.splitlines()]
 
 
-def record(lab, folder):
+def record(lab, folder, ends):
     """Captures one curl with two requests. Returns the client's port."""
     openflow = lab.options["openflow"].rpartition(":")[2]
     jar = os.path.join(folder, "jar")
     captures = Captures(folder)
     try:
         # A session at the second page's pool, so that the capture shows a cookie's name restored in a request.
-        browse(lab, PAGES[1], words=("-c", jar))
-        address = lab.hosts[CLIENT]["ip"]
-        captures.start("client", lab.hosts[CLIENT]["ovs"], f"tcp and host {address}")
+        browse(lab, ends, PAGES[1], words=("-c", jar))
+        captures.start("client", lab.hosts[CLIENT]["ovs"], f"tcp and host {ends.client}")
         for name in lab.servers():
             for side in ("network", "host"):
-                captures.start(f"{name}-{side}", lab.hosts[name][side], f"tcp and host {address}")
+                captures.start(f"{name}-{side}", lab.hosts[name][side], f"tcp and host {ends.client}")
         captures.start("openflow", "lo", f"tcp port {openflow}")
         captures.wait_until_ready()
-        answers = browse(lab, *PAGES, words=("-b", jar))
+        answers = browse(lab, ends, *PAGES, words=("-b", jar))
         if [answer[0] for answer in answers] != [200, 200] or sum(answer[2] for answer in answers) != 1:
             raise labs.LabError(f"curl got (status, port, connections) {answers}, not two pages on one connection")
         port = answers[0][1]
@@ -168,7 +176,7 @@ def openflow_sightings(lab, path, port):
                 yield Sighting(message.time_ns, "flow-mod", None, to[0] if to else None, (command, priority, actions))
 
 
-def sightings(lab, folder, port):
+def sightings(lab, folder, port, ends):
     """Every packet of the connection, at every place, in the order of time; and how many were copies.
 
     A bridge that has not learnt the client's port sends answers out of all ports: those copies are only counted.
@@ -187,11 +195,10 @@ def sightings(lab, folder, port):
                 continue
             found.append(Sighting(time_ns, inward if is_inward(segment) else outward, segment, server))
 
-    address = lab.hosts[CLIENT]["ip"]
     vmac = bytes.fromhex(lab.record["vmac"].replace(":", ""))
 
     def from_client(segment):
-        return segment.source == address
+        return segment.source == ends.client
 
     read("client", f"{CLIENT} > OVS", f"OVS > {CLIENT}", from_client, None)
     for name in lab.servers():
@@ -262,8 +269,9 @@ class Story:
     It knows only what has been seen: the roles of the two servers, the sequence numbers, what each was told.
     """
 
-    def __init__(self, lab, port):
+    def __init__(self, lab, port, ends):
         self.lab = lab
+        self.ends = ends
         self.port = port
         with open(lab.path("dwsr.json"), encoding="utf-8") as source:
             document = json.load(source)
@@ -433,7 +441,7 @@ class Story:
         if tag is not None:
             return (f"not {server}'s: bounced, which is sent to the web switch's MAC, as the previous answer is complete "
                     f"and acknowledged. {self.decoded(tag)}")  # fmt: skip
-        if segment.source == self.lab.hosts[CLIENT]["ip"]:
+        if segment.source == self.ends.client:
             return "bounced to the web switch's MAC, without a tag"
         if segment.payload:
             text = f"step {self.steps(server, '10', '30')}: masqueraded, seq {self.offset_text(server, outward=True)}"
@@ -517,7 +525,7 @@ class Story:
     def summary(self, seen):
         """(what, how it was, whether it is right) of what the capture must show."""
         answers_in = sum(len(s.segment.payload) for s in seen
-                         if s.place == "packet-in" and s.segment.source == self.lab.record["vip"])  # fmt: skip
+                         if s.place == "packet-in" and s.segment.source == self.ends.vip)  # fmt: skip
         answers_out = sum(len(s.segment.payload) for s in seen if s.place == f"OVS > {CLIENT}")
         yield ("servers", f"{self.first} had the connection first, {self.second} then",
                bool(self.first and self.second and self.first != self.second))  # fmt: skip
@@ -580,6 +588,9 @@ def main(lab, arguments):
     check_lab(lab, arguments.prefix)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
+    if arguments.ipv6 and not lab.record["vip6"]:
+        raise labs.LabError("this lab has no IPv6")
+    ends = Ends(lab, arguments.ipv6)
     kept = arguments.pcap
     if kept:
         try:
@@ -588,16 +599,16 @@ def main(lab, arguments):
             raise labs.LabError(f"--pcap {kept}: {problem.strerror}") from problem
     with tempfile.TemporaryDirectory(prefix="dwsr-capture-") as folder:
         try:
-            port = record(lab, folder)
+            port = record(lab, folder, ends)
         except subprocess.TimeoutExpired as problem:
             raise labs.LabError(f"curl did not end within {problem.timeout} s") from problem
         try:
-            seen, copies = sightings(lab, folder, port)
+            seen, copies = sightings(lab, folder, port, ends)
         except frames.FormatError as problem:
             raise labs.LabError(f"the capture cannot be read: {problem}") from problem
         if not seen:
             raise labs.LabError("tcpdump has seen no packet of the connection")
-        story = Story(lab, port)
+        story = Story(lab, port, ends)
         table = list(lines(seen, story))
         if kept:
             for name in os.listdir(folder):

@@ -1,4 +1,4 @@
-"""Reads captures: pcap files, Ethernet/IPv4/TCP frames, the migration tag, OpenFlow 1.3 messages. Decides nothing.
+"""Reads captures: pcap files, Ethernet frames with TCP over IPv4 or IPv6, the migration tag, OpenFlow 1.3 messages. Decides nothing.
 
 An implementation of its own, from docs/wire-format.md and the RFCs: what it finds in a capture is evidence from
 outside the program, so it shares no code with it.
@@ -70,20 +70,14 @@ class Segment:
 
 
 def decode(frame):
-    """The TCP segment in an Ethernet frame, or None if there is none."""
-    if len(frame) < 34 or frame[12:14] != b"\x08\x00":
+    """The TCP segment in an Ethernet frame, or None if there is none (behind IPv6 extension headers none is looked for)."""
+    carried = _ipv6(frame) if frame[12:14] == b"\x86\xdd" else _ipv4(frame)
+    if carried is None or len(carried[2]) < 20:
         return None
-    header = (frame[14] & 15) * 4
-    if frame[14] >> 4 != 4 or frame[23] != socket.IPPROTO_TCP or struct.unpack_from("!H", frame, 20)[0] & 0x1FFF:
-        return None
-    # What follows the IP packet is Ethernet's padding.
-    packet = frame[14 : 14 + struct.unpack_from("!H", frame, 16)[0]]
-    if len(packet) < header + 20:
-        return None
-    tcp = packet[header:]
+    tcp = carried[2]
     found = Segment()
     found.eth_destination, found.eth_source = frame[0:6], frame[6:12]
-    found.source, found.destination = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
+    found.source, found.destination = carried[:2]
     found.source_port, found.destination_port, found.seq, found.ack = struct.unpack_from("!HHII", tcp)
     data_offset = (tcp[12] >> 4) * 4
     found.flags = tcp[13]
@@ -91,6 +85,25 @@ def decode(frame):
     found.options = _options(tcp[20:data_offset])
     found.payload = tcp[data_offset:]
     return found
+
+
+def _ipv4(frame):
+    """(source, destination, TCP segment) of a frame, or None. What follows the IP packet is Ethernet's padding."""
+    if len(frame) < 34 or frame[12:14] != b"\x08\x00":
+        return None
+    header = (frame[14] & 15) * 4
+    if frame[14] >> 4 != 4 or frame[23] != socket.IPPROTO_TCP or struct.unpack_from("!H", frame, 20)[0] & 0x1FFF:
+        return None
+    packet = frame[14 : 14 + struct.unpack_from("!H", frame, 16)[0]]
+    return socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20]), packet[header:]
+
+
+def _ipv6(frame):
+    """The same over IPv6 (RFC 8200 section 3)."""
+    if len(frame) < 54 or frame[14] >> 4 != 6 or frame[20] != socket.IPPROTO_TCP:
+        return None
+    source, destination = (socket.inet_ntop(socket.AF_INET6, frame[at : at + 16]) for at in (22, 38))
+    return source, destination, frame[54 : 54 + struct.unpack_from("!H", frame, 18)[0]]
 
 
 def _options(data):

@@ -950,6 +950,7 @@ def parser():
     command("status", command_status, "Show hosts, processes, flows and byte counters.")
     capture = command("capture", command_capture, "Capture one migrated request and print it, annotated.")
     capture.add_argument("--pcap", metavar="DIR", help="keep the capture files in this folder")
+    capture.add_argument("-6", "--ipv6", action="store_true", help="over IPv6")
     command("down", command_down, "Remove everything the lab made.")
     return top
 

@@ -30,10 +30,11 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 
 BOTH = ("guard", "switch")
+EVERY = (*BOTH, "apache")
 MEGABYTE = 1 << 20
 
 
-@case("IPv6: 40 requests alternate between two pools on one connection", labs=BOTH)
+@case("IPv6: 40 requests alternate between two pools on one connection", labs=EVERY)
 def alternate(lab):
     mark = unique("six")
     with lab.connect(ipv6=True) as connection:
@@ -46,7 +47,7 @@ def alternate(lab):
     expect_equal({entry["client"] for entry in logged}, {client + source}, "clients in the servers' logs")
 
 
-@case("IPv6: returning within 15 s costs no handshake", labs=BOTH)
+@case("IPv6: returning within 15 s costs no handshake", labs=EVERY)
 def switch_back(lab):
     before = lab.passive_opens()
     with lab.connect(ipv6=True) as connection:
@@ -60,7 +61,7 @@ def switch_back(lab):
     until(lambda: not lab.sockets_of(port), 2, lambda: f"the servers' sockets to go: {lab.sockets_of(port)}")
 
 
-@case("IPv6: a session stays with its server over new connections of both families", labs=BOTH)
+@case("IPv6: a session stays with its server over new connections of both families", labs=EVERY)
 def session(lab):
     mark = unique("session6")
     jar = None
@@ -75,7 +76,7 @@ def session(lab):
             expect_equal((response.server, told["visits"]), (first, number), "server and visits")
 
 
-@case("IPv6: 2 MB up and down, on a connection that has moved and moves after", labs=BOTH)
+@case("IPv6: 2 MB up and down, on a connection that has moved and moves after", labs=EVERY)
 def transfers(lab):
     with lab.connect(ipv6=True, timeout=60) as connection:
         picture(connection)
@@ -301,7 +302,7 @@ def headers(lab):
         big = Ether(src=lab.lab.hosts["c1"]["mac"], dst=lab.vmac) / IPv6(src="fd00::78", dst=lab.vip6)
         big /= ICMPv6PacketTooBig(mtu=1280)
         big /= IPv6(src=lab.vip6, dst="fd00::78") / TCP(sport=80, dport=50_016)
-        counted("dropped_packet_too_big", big)
+        counted("dropped_icmp_error", big)
 
 
 @case("IPv6: fragments and routing headers of a known connection do not reach its server")

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 
-from harness import APP_SERVERS, EVERY_LAB, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
+from harness import ALL, APP_SERVERS, IMAGE_SERVERS, case, expect, expect_equal, image, unique, until
 from packets import IP, TCP, Ether, RawClient, payload_of, response_bytes
 from scapy.layers.inet import ICMP
 
@@ -33,7 +33,7 @@ def path_mtu(lab, server, client):
     return int(found.group(1)) if found else None
 
 
-@case("a path MTU message reaches the server of a running download, forged ones do not", labs=EVERY_LAB)
+@case("a path MTU message reaches the server of a running download, forged ones do not", labs=ALL)
 def path_mtu_discovery(lab):
     mark = unique("pmtu")
     with RawClient(lab, ip="10.0.0.86", port=62_401, isn=0xFFFF_FF80) as client:

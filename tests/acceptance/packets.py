@@ -16,6 +16,7 @@ from harness import Failure
 logging.getLogger("scapy").setLevel(logging.ERROR)
 
 from scapy.layers.inet import IP, TCP  # noqa: E402
+from scapy.layers.inet6 import IPv6  # noqa: E402
 from scapy.layers.l2 import ARP, Ether  # noqa: E402
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
@@ -184,6 +185,8 @@ class RawClient:
 
 def payload_of(tcp):
     """A segment's payload without Ethernet padding."""
+    if tcp.eth.haslayer(IPv6):
+        return bytes(tcp.payload)[: tcp.eth[IPv6].plen - tcp.dataofs * 4]
     ip = tcp.eth[IP]
     return bytes(tcp.payload)[: ip.len - ip.ihl * 4 - tcp.dataofs * 4]
 

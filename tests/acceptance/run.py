@@ -27,6 +27,7 @@ LABS = {
     "apache": ("a", ["--requests", "guard", "--web-servers", "apache"]),
     "far": ("f", ["--requests", "guard", "--client-delay-ms", str(FAR_MS)]),
     "preallocate": ("p", ["--requests", "guard", "--handshake", "preallocate"]),
+    "preallocate-switch": ("q", ["--requests", "switch", "--handshake", "preallocate", "--web-servers", "apache"]),
 }
 
 

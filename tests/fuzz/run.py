@@ -58,7 +58,8 @@ def found(target):
 def fuzz(classes, target, seconds):
     """Runs one target and tells whether it held."""
     before = found(target)
-    arguments = [f"-max_total_time={seconds}", "-max_len=4000", "-timeout=10", os.path.join(STATE, target, "corpus")]
+    # The first input also has its classes loaded and instrumented, which takes seconds on a busy machine.
+    arguments = [f"-max_total_time={seconds}", "-max_len=4000", "-timeout=30", os.path.join(STATE, target, "corpus")]
     print(f"fuzz: {target} for {seconds} s", flush=True)
     process = subprocess.Popen(
         command(classes, target, arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -17,6 +17,9 @@ final class Exchange {
     final BodyFraming responseBody = new BodyFraming();
     final Patches requestPatches = new Patches();
     final Patches responsePatches = new Patches();
+    /** Since when the response head that comes in pieces is held. */
+    long responseHeldNs;
+
     private final int[] requests = new int[MAX_OUTSTANDING];
     private int first;
     private int outstanding;

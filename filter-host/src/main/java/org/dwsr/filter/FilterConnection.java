@@ -263,6 +263,20 @@ final class FilterConnection {
         return TcpSeq.distance(kernelAck - inOffset, seq) <= window + HANDSHAKE_SLACK;
     }
 
+    /** The scale of the client's windows; none when what was promised to it, or its own SYN, has none (RFC 7323). */
+    int clientScale() {
+        boolean promised = MigrationTag.serverScale(tag) != TcpOptions.NO_WINDOW_SCALE;
+        return promised ? MigrationTag.clientScale(tag) : TcpOptions.NO_WINDOW_SCALE;
+    }
+
+    /** A client's window field as the server's TCP reads it, which takes no scaled ones unless it offers a scale itself. */
+    int windowForKernel(int window) {
+        int scale = clientScale();
+        boolean offered =
+                state == State.REBUILDING || state == State.GUESSED || kernelScale != TcpOptions.NO_WINDOW_SCALE;
+        return offered || scale == TcpOptions.NO_WINDOW_SCALE ? window : Math.min(window << scale, 0xffff);
+    }
+
     /** Whether a client that sends this sequence number can be the one we know, or a packet of its recent past. */
     boolean isPlausible(int seq) {
         return isWithinWindow(seq) && TcpSeq.distance(kernelAck - inOffset, seq) >= -RECENT;

@@ -13,6 +13,7 @@ import org.dwsr.packet.ConnectionKey;
 import org.dwsr.packet.FrameFlyweight;
 import org.dwsr.packet.IcmpError;
 import org.dwsr.packet.MigrationTag;
+import org.dwsr.packet.MssClass;
 import org.dwsr.packet.TcpFlags;
 import org.dwsr.packet.TcpOptions;
 import org.dwsr.packet.TcpSeq;
@@ -79,12 +80,19 @@ public final class FilterCore implements PacketCore {
     private static final long SWEEP_NS = 250 * NANOS_PER_MS;
     private static final int HELD_BYTES = RequestHead.MAX_HEAD_BYTES + 4096;
     private static final int HELD_RESPONSE_BYTES = 1 << 17;
+    /** How long a server's TCP may repeat an incomplete head in vain. */
+    private static final long HELD_RESPONSE_NS = 1_000 * NANOS_PER_MS;
+    /** RFC 6928: what a TCP sends at least before it needs an acknowledgment. */
+    private static final int INITIAL_WINDOW_SEGMENTS = 10;
+
     private static final int FAR = 1 << 20;
     private static final int NEW_ISN_RANGE = 1 << 16;
     private static final int MAX_HANDSHAKE_TRIES = 8;
     private static final int MAX_CONNECTIONS = 1 << 19;
     /** Requests that may wait at once, 20 KB each. */
     private static final int MAX_HELD = 4096;
+    /** Response heads that may come in pieces at once, 128 KB each. */
+    private static final int MAX_HELD_RESPONSES = 256;
 
     private static final int MAX_UNREPORTED = 1 << 16;
     private static final int POOLED_BUFFERS = 256;
@@ -92,12 +100,14 @@ public final class FilterCore implements PacketCore {
     private final String serverName;
     private final int maxConnections;
     private final int maxHeld;
+    private final int maxHeldResponses;
     private final SegmentSender sender;
     private final FilterCounters counters = new FilterCounters();
     private final LongKeyedTable<FilterConnection> connections = new LongKeyedTable<>();
     private final List<FilterConnection> armed = new ArrayList<>();
     private final EarlySegments early = new EarlySegments();
     private int heldRequests;
+    private int heldResponses;
     private final ArrayDeque<ReassemblyBuffer> freeBuffers = new ArrayDeque<>();
     private final FrameFlyweight frame = new FrameFlyweight();
     private final TcpOptions options = new TcpOptions();
@@ -122,14 +132,15 @@ public final class FilterCore implements PacketCore {
 
     /** A filter for the server of that configured name; without configuration it passes only what is not TCP. */
     public FilterCore(String serverName, FilterOutput output) {
-        this(serverName, output, MAX_CONNECTIONS, MAX_HELD);
+        this(serverName, output, MAX_CONNECTIONS, MAX_HELD, MAX_HELD_RESPONSES);
     }
 
     /** The same with other limits, for tests. */
-    FilterCore(String serverName, FilterOutput output, int maxConnections, int maxHeld) {
+    FilterCore(String serverName, FilterOutput output, int maxConnections, int maxHeld, int maxHeldResponses) {
         this.serverName = serverName;
         this.maxConnections = maxConnections;
         this.maxHeld = maxHeld;
+        this.maxHeldResponses = maxHeldResponses;
         sender = new SegmentSender(output);
     }
 
@@ -152,7 +163,7 @@ public final class FilterCore implements PacketCore {
             // Its numbers cannot be masqueraded, so the server must not see it.
             return drop(FilterCounter.DROPPED_FRAGMENT);
         }
-        if (kind == FrameFlyweight.Kind.IPV4 && known != null && icmpError.wrap(frame)) {
+        if (kind != FrameFlyweight.Kind.TCP && known != null && icmpError.wrap(frame)) {
             return onIcmpError(known);
         }
         if (kind == FrameFlyweight.Kind.IPV6_REFUSED && known != null && frame.ipDestination() == known.config.vip()) {
@@ -204,7 +215,7 @@ public final class FilterCore implements PacketCore {
     }
 
     /**
-     * A router's message about a segment of the server's (RFC 1191): in the server's own numbers it goes on, if the
+     * A router's message about a segment of the server's (RFC 1191, RFC 8201): in the server's own numbers it goes on, if the
      * quoted byte is on its way to the client (RFC 5927 section 4.1); anybody can send one about any other.
      */
     private int onIcmpError(FilterSettings known) {
@@ -213,7 +224,8 @@ public final class FilterCore implements PacketCore {
         }
         FilterConnection c = connections.get(ConnectionKey.of(
                 icmpError.quotedDestination(), icmpError.quotedDestinationPort(), icmpError.quotedSourcePort()));
-        if (c == null || c.state != State.ACTIVE || !c.isOnItsWay(icmpError.quotedSeq())) {
+        boolean theirs = c != null && icmpError.isQuotedTo(c.clientHigh, c.clientLow);
+        if (c == null || !theirs || c.state != State.ACTIVE || !c.isOnItsWay(icmpError.quotedSeq())) {
             return drop(FilterCounter.DROPPED_ICMP_ERROR);
         }
         icmpError.moveQuoted(c.ackOffset, c.inOffset);
@@ -539,6 +551,7 @@ public final class FilterCore implements PacketCore {
             sender.control(known, c, c.kernelAck, c.kernelNext, TcpFlags.RST | TcpFlags.ACK);
         }
         releaseHeld(c);
+        releaseHeldResponse(c);
         FilterConnection created = new FilterConnection(c.key, c.clientHigh, c.clientLow);
         created.clientMac = c.clientMac;
         connections.put(c.key, created);
@@ -1135,6 +1148,10 @@ public final class FilterCore implements PacketCore {
 
     private void masqueradeIn(FilterConnection c, int clientSeq) {
         frame.seq(clientSeq + c.inOffset);
+        int window = c.windowForKernel(frame.window());
+        if (window != frame.window()) {
+            frame.window(window);
+        }
         TimestampMasquerade timestamps = c.timestamps;
         if (timestamps != null) {
             int at = TimestampMasquerade.at(frame, options);
@@ -1301,7 +1318,7 @@ public final class FilterCore implements PacketCore {
         boolean fin = frame.hasFlag(TcpFlags.FIN);
         int verdict = FORWARD;
         if (payload > 0 && !c.pinned) {
-            verdict = onResponsePayload(known, classifier, c, seq, payload, fin);
+            verdict = onResponsePayload(known, classifier, c, seq, payload, fin, nowNs);
         } else if (fin && c.heldResponse != null) {
             flushResponse(known, c);
         }
@@ -1353,7 +1370,13 @@ public final class FilterCore implements PacketCore {
     }
 
     private int onResponsePayload(
-            FilterSettings known, RequestClassifier classifier, FilterConnection c, int seq, int payload, boolean fin) {
+            FilterSettings known,
+            RequestClassifier classifier,
+            FilterConnection c,
+            int seq,
+            int payload,
+            boolean fin,
+            long nowNs) {
         int end = seq + payload;
         ReassemblyBuffer held = c.heldResponse;
         if (held != null) {
@@ -1365,8 +1388,10 @@ public final class FilterCore implements PacketCore {
             if (before > 0) {
                 passResponse(known, c, seq, before);
             }
+            int had = held.length();
             held.insert(seq, frame.buffer(), frame.payloadOffset(), payload);
-            readHeldResponse(known, classifier, c, held, fin);
+            boolean inVain = held.length() == had && nowNs - exchanges.of(c).responseHeldNs >= HELD_RESPONSE_NS;
+            readHeldResponse(known, classifier, c, held, fin, inVain);
             return DROP;
         }
         c.extendResponse(end);
@@ -1382,6 +1407,10 @@ public final class FilterCore implements PacketCore {
         if (complete) {
             return FORWARD;
         }
+        if (heldResponses >= maxHeldResponses || blocksServer(c, TcpSeq.distance(c.responseNext, end))) {
+            responses.pin(c);
+            return FORWARD;
+        }
         counters.increment(FilterCounter.RESPONSE_HEADS_HELD);
         int passed = TcpSeq.distance(seq, c.responseNext);
         if (passed > 0) {
@@ -1390,6 +1419,8 @@ public final class FilterCore implements PacketCore {
         held = new ReassemblyBuffer(HELD_RESPONSE_BYTES, c.responseNext);
         held.insert(seq, frame.buffer(), frame.payloadOffset(), payload);
         c.heldResponse = held;
+        heldResponses++;
+        exchanges.of(c).responseHeldNs = nowNs;
         if (fin) {
             held.fin(end);
             flushResponse(known, c);
@@ -1407,18 +1438,35 @@ public final class FilterCore implements PacketCore {
             RequestClassifier classifier,
             FilterConnection c,
             ReassemblyBuffer held,
-            boolean fin) {
+            boolean fin,
+            boolean inVain) {
         if (fin) {
             held.fin(frame.seq() - c.ackOffset + frame.payloadLength());
         }
-        boolean full = held.length() == held.capacity();
-        if (full) {
-            responses.pin(c);
-        }
         int from = TcpSeq.distance(held.base(), c.responseNext);
         boolean complete = responses.read(known, classifier, c, held.bytes(), from, held.length() - from);
-        if (complete || held.finished()) {
+        boolean full = held.length() == held.capacity();
+        if (!complete && (full || inVain || blocksServer(c, held.length()))) {
+            responses.pin(c);
+        }
+        if (complete || c.pinned || held.finished()) {
             flushResponse(known, c);
+        }
+    }
+
+    /**
+     * Tells whether the server's TCP may need an acknowledgment of {@code heldBytes} before it sends another segment. The
+     * client acknowledges only what it gets, so nobody must wait for the rest of the head. After losses, or to a client
+     * with a small window, a TCP is blocked earlier: then it repeats itself.
+     */
+    private static boolean blocksServer(FilterConnection c, int heldBytes) {
+        return heldBytes > (INITIAL_WINDOW_SEGMENTS - 1) * MssClass.bytes(MigrationTag.mssClass(c.tag));
+    }
+
+    private void releaseHeldResponse(FilterConnection c) {
+        if (c.heldResponse != null) {
+            c.heldResponse = null;
+            heldResponses--;
         }
     }
 
@@ -1427,7 +1475,7 @@ public final class FilterCore implements PacketCore {
         if (held == null) {
             return;
         }
-        c.heldResponse = null;
+        releaseHeldResponse(c);
         int ack = c.kernelAck - c.inOffset;
         sender.toClient(known, c, held.base(), ack, held.bytes(), 0, held.length(), held.finished());
     }
@@ -1519,6 +1567,7 @@ public final class FilterCore implements PacketCore {
         c.state = State.ENDED;
         c.untilNs = nowNs + LINGER_NS;
         releaseHeld(c);
+        releaseHeldResponse(c);
         reportEnded(c);
     }
 
@@ -1541,6 +1590,7 @@ public final class FilterCore implements PacketCore {
 
     private void forget(FilterConnection c) {
         releaseHeld(c);
+        releaseHeldResponse(c);
         if (connections.get(c.key) == c) {
             connections.remove(c.key);
         }

@@ -31,7 +31,7 @@ final class SegmentSender {
      */
     void syn(FilterSettings settings, FilterConnection c) {
         for (int i = 0; i < 2; i++) {
-            synOptions(c);
+            synOptions(c, c.clientScale());
             TimestampMasquerade timestamps = c.timestamps;
             if (timestamps != null) {
                 builder.timestamps(timestamps.clientValue(), 0);
@@ -41,12 +41,11 @@ final class SegmentSender {
         }
     }
 
-    private void synOptions(FilterConnection c) {
+    private void synOptions(FilterConnection c, int scale) {
         builder.start(c.ipv6()).mss(MssClass.bytes(MigrationTag.mssClass(c.tag)));
         if (MigrationTag.sack(c.tag)) {
             builder.sackPermitted();
         }
-        int scale = MigrationTag.clientScale(c.tag);
         if (scale != TcpOptions.NO_WINDOW_SCALE) {
             builder.windowScale(scale);
         }
@@ -54,7 +53,7 @@ final class SegmentSender {
 
     /** Sends a client's SYN back to the web switch: the guessed server does not take it. */
     void refusedSyn(FilterSettings settings, FilterConnection c) {
-        synOptions(c);
+        synOptions(c, MigrationTag.clientScale(c.tag));
         IpAddress vip = settings.config.vip(c.ipv6());
         ByteBuffer frame = builder.build(
                 settings.config.vmac(),
@@ -79,7 +78,7 @@ final class SegmentSender {
         if (timestamps != null && (flags & TcpFlags.RST) == 0) {
             builder.timestamps(timestamps.clientValue(), timestamps.echoToServer());
         }
-        toHost(settings, c, kernelSeq, kernelAck, flags, c.clientWindow);
+        toHost(settings, c, kernelSeq, kernelAck, flags, c.windowForKernel(c.clientWindow));
     }
 
     /**
@@ -92,7 +91,7 @@ final class SegmentSender {
         if (timestamps != null) {
             builder.timestamps(timestamps.clientValue(), 0);
         }
-        toHost(settings, c, c.requestSeq, c.kernelNext, TcpFlags.ACK, c.clientWindow);
+        toHost(settings, c, c.requestSeq, c.kernelNext, TcpFlags.ACK, c.windowForKernel(c.clientWindow));
     }
 
     /** The most payload of a segment that the client's MSS, and the timestamps in it, allow. */
@@ -127,7 +126,7 @@ final class SegmentSender {
             int flags = TcpFlags.ACK | (last && count > 0 ? TcpFlags.PSH : 0) | (last && fin ? TcpFlags.FIN : 0);
             flags |= c.heldEcn;
             c.heldEcn = 0;
-            toHost(settings, c, seq + at + c.inOffset, ack + c.ackOffset, flags, c.clientWindow);
+            toHost(settings, c, seq + at + c.inOffset, ack + c.ackOffset, flags, c.windowForKernel(c.clientWindow));
             at += count;
         } while (at < length);
     }

@@ -8,6 +8,8 @@ import static org.dwsr.filter.FilterFixture.next;
 import static org.dwsr.packet.TcpFlags.ACK;
 import static org.dwsr.packet.TcpFlags.PSH;
 
+import java.util.List;
+import java.util.stream.Collectors;
 import org.dwsr.packet.MigrationTag;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -201,6 +203,68 @@ class FilterCoreFramingTest {
             assertThat(f.in(Packet.kernel(f.r(1), c2, OK.substring(0, 20)))).isEmpty();
             assertThat(f.in(Packet.kernel(f.r(21), c2, OK.substring(20))))
                     .containsExactly(Packet.toClient(f.w(1), c2, ACK | PSH, OK));
+        }
+
+        @Test
+        void shouldPassHeadOnUnreadWhenServerMayNeedAnAcknowledgmentToSendMoreOfIt() {
+            f.active(GET);
+            String head = "HTTP/1.1 200 OK\r\nX: " + "x".repeat(14_600);
+            for (int at = 0; at < 9 * 1460; at += 1460) {
+                assertThat(f.in(Packet.kernel(f.r(1 + at), c2, head.substring(at, at + 1460))))
+                        .isEmpty();
+            }
+            List<Packet> left = f.in(Packet.kernel(f.r(1 + 9 * 1460), c2, head.substring(9 * 1460, 14_600)));
+            String passedOn = left.stream().map(Packet::payload).collect(Collectors.joining());
+            assertThat(passedOn).isEqualTo(head.substring(0, 14_600));
+            assertThat(f.count(FilterCounter.CONNECTIONS_PINNED)).isOne();
+            Packet rest = Packet.kernel(f.r(14_601), c2, "\r\nContent-Length: 0\r\n\r\n");
+            assertThat(f.in(rest)).containsExactly(received(rest));
+        }
+
+        @Test
+        void shouldPassHeadOnUnreadWhenOneFrameHasMoreOfItThanServerSendsUnacknowledged() {
+            f.active(GET);
+            Packet large = Packet.kernel(f.r(1), c2, "HTTP/1.1 200 OK\r\nX: " + "x".repeat(14_000));
+            assertThat(f.in(large)).containsExactly(received(large));
+            assertThat(f.count(FilterCounter.CONNECTIONS_PINNED)).isOne();
+        }
+
+        /** With a window or a congestion window of one segment, say: it cannot send the rest. */
+        @Test
+        void shouldPassHeadOnUnreadWhenServerRepeatsItForASecond() {
+            f.active(GET);
+            Packet piece = Packet.kernel(f.r(1), c2, OK.substring(0, 20));
+            assertThat(f.in(piece)).isEmpty();
+            f.after(900);
+            assertThat(f.in(piece)).isEmpty();
+            f.after(100);
+            assertThat(f.in(piece)).containsExactly(Packet.toClient(f.w(1), c2, ACK | PSH, OK.substring(0, 20)));
+            assertThat(f.count(FilterCounter.CONNECTIONS_PINNED)).isOne();
+            Packet rest = Packet.kernel(f.r(21), c2, OK.substring(20));
+            assertThat(f.in(rest)).containsExactly(received(rest));
+            assertThat(f.in(piece)).containsExactly(received(piece));
+        }
+
+        @Test
+        void shouldGoOnReadingWhenARepetitionBringsMoreOfTheHead() {
+            f.active(GET);
+            f.in(Packet.kernel(f.r(1), c2, OK.substring(0, 20)));
+            f.after(1_500);
+            assertThat(f.in(Packet.kernel(f.r(1), c2, OK.substring(0, 25)))).isEmpty();
+            assertThat(f.in(Packet.kernel(f.r(26), c2, OK.substring(25))))
+                    .containsExactly(Packet.toClient(f.w(1), c2, ACK | PSH, OK));
+            assertThat(f.count(FilterCounter.CONNECTIONS_PINNED)).isZero();
+        }
+
+        @Test
+        void shouldHoldHeadBehindALongBodyThatIsNotAcknowledged() {
+            String body = "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + "b".repeat(60_000);
+            f.active(GET + GET);
+            int c3 = f.c(next(GET, GET));
+            f.in(Packet.kernel(f.r(1), c3, body + OK.substring(0, 9)));
+            assertThat(f.in(Packet.kernel(f.r(next(body) + 9), c3, OK.substring(9))))
+                    .containsExactly(Packet.toClient(f.w(next(body)), c3, ACK | PSH, OK));
+            assertThat(f.count(FilterCounter.CONNECTIONS_PINNED)).isZero();
         }
 
         @Test

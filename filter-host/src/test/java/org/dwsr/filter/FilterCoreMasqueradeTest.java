@@ -65,6 +65,31 @@ class FilterCoreMasqueradeTest {
             assertThat(f.in(response)).containsExactly(response.window(promised).forwarded(f.w(1), c2));
         }
 
+        @ParameterizedTest
+        @CsvSource({"wscale=7, 500, 500", "wscale=2, 500, 500", "mss=1460, 500, 64000", "mss=1460, 600, 65535"})
+        void shouldTellServerThatScalesNoneTheClientsWindowInBytes(String synOptions, int window, int told) {
+            f.in(Packet.tagged(MigrationTag.FRESH, f.c(1), f.w(1), GET).window(window));
+            assertThat(f.in(Packet.synAck(f.r(0), f.c(1)).options(synOptions)))
+                    .hasSize(2)
+                    .allSatisfy(packet -> assertThat(packet.window()).isEqualTo(told));
+            f.in(Packet.kernel(f.r(1), c2, OK));
+            Packet ack = Packet.client(c2, f.w(next(OK)), "").window(window);
+            assertThat(f.in(ack)).containsExactly(ack.window(told).forwarded(c2, f.r(next(OK))));
+        }
+
+        /** A guessed server that scales no windows has answered the client's SYN; this one would. */
+        @Test
+        void shouldOfferNoScaleWhenTheClientWasPromisedNone() {
+            long none = MigrationTag.with(MigrationTag.of(6, 7, 15, true), Packet.IMAGES, MigrationTag.FRESH);
+            assertThat(f.in(Packet.tagged(MigrationTag.FRESH, f.c(1), f.w(1), GET)
+                            .from(none)))
+                    .hasSize(2)
+                    .allSatisfy(syn -> assertThat(syn.options()).isEqualTo("mss=1460 sackok"));
+            f.in(Packet.synAck(f.r(0), f.c(1)).options("mss=1460"));
+            Packet ack = Packet.client(c2, f.w(1), "").window(500);
+            assertThat(f.in(ack)).containsExactly(ack.forwarded(c2, f.r(1)));
+        }
+
         @Test
         void shouldNotScaleWhenNothingWasPromised() {
             f.in(Packet.tagged(MigrationTag.FRESH, f.c(1), f.w(1), GET)

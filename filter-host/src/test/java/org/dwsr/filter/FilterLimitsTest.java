@@ -52,9 +52,9 @@ class FilterLimitsTest {
                 : core.onHostFrame(frame, 0, length, false, NOW_NS);
     }
 
-    /** A core that takes so many connections and lets so many requests wait. */
+    /** A core that takes so many connections and lets so many requests, and two response heads, wait. */
     private void limit(int maxConnections, int maxHeld) {
-        core = new FilterCore("s1", NOBODY, maxConnections, maxHeld);
+        core = new FilterCore("s1", NOBODY, maxConnections, maxHeld, 2);
         core.configure(FilterFixture.CONFIG, NOW_NS);
     }
 
@@ -149,6 +149,43 @@ class FilterLimitsTest {
         assertThat(in(behindAGap)).isEqualTo(PacketCore.DROP);
         assertThat(counter("dropped_buffers_full")).isEqualTo(2);
         assertThat(in(laterRequest(REQUEST))).isEqualTo(PacketCore.FORWARD);
+    }
+
+    private void ask() {
+        in(Packet.tagged(MigrationTag.FRESH, ISN + 1, WSEQ + 1, REQUEST));
+        in(Packet.synAck(RSEQ, ISN + 1));
+    }
+
+    private int answerWith(int offset, String bytes) {
+        return in(Packet.kernel(RSEQ + 1 + offset, ISN + next(REQUEST), bytes));
+    }
+
+    @Test
+    void shouldPassOnUnreadWhatComesInPiecesWhileTooManyResponseHeadsWait() {
+        limit(10, 10);
+        for (port = 1; port <= 2; port++) {
+            ask();
+            assertThat(answerWith(0, "HTTP/1.1 200 O")).isEqualTo(PacketCore.DROP);
+        }
+        port = 3;
+        ask();
+        assertThat(answerWith(0, "HTTP/1.1 200 O")).isEqualTo(PacketCore.FORWARD);
+        assertThat(counter("connections_pinned")).isOne();
+        assertThat(answerWith(14, "K\r\nContent-Length: 0\r\n\r\n")).isEqualTo(PacketCore.FORWARD);
+        // Whole heads need no place, and what one leaves another can have.
+        port = 4;
+        answer();
+        assertThat(counter("connections_pinned")).isOne();
+        port = 1;
+        answerWith(14, "K\r\nContent-Length: 0\r\n\r\n");
+        port = 2;
+        in(Packet.client(ISN + next(REQUEST), WSEQ + 1, "").rst());
+        for (port = 5; port <= 6; port++) {
+            ask();
+            assertThat(answerWith(0, "HTTP/1.1 200 O")).isEqualTo(PacketCore.DROP);
+        }
+        assertThat(counter("connections_pinned")).isOne();
+        assertThat(counter("response_heads_held")).isEqualTo(4);
     }
 
     @Test

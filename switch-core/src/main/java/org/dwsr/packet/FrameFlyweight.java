@@ -261,7 +261,8 @@ public final class FrameFlyweight {
         return ipv6 ? shortened(destinationHigh(), destinationLow()) : buf.getInt(ipOffset + IP_DESTINATION_OFFSET);
     }
 
-    private int shortened(long high, long low) {
+    /** An IPv6 address in 32 bits; see {@link #ipSource}. */
+    int shortened(long high, long low) {
         return hasVip6 && high == vip6High && low == vip6Low ? vip : AddressAlias.of(high, low);
     }
 

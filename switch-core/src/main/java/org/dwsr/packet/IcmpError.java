@@ -3,17 +3,21 @@ package org.dwsr.packet;
 import java.nio.ByteBuffer;
 
 /**
- * A view over an ICMP error about a segment that the VIP sent (RFC 792, RFC 1191): the message quotes the segment's
- * IPv4 header and at least the first eight bytes of its TCP header, ports and sequence number.
+ * A view over an ICMP error about a segment that the VIP sent (RFC 792, RFC 1191; in IPv6 RFC 4443, RFC 8201): the
+ * message quotes the segment's IP header and at least the first eight bytes of its TCP header, ports and sequence number.
  *
  * <p>Of the errors only those count that a TCP acts on: destination unreachable (with "fragmentation needed", from which
- * path MTU discovery lives), time exceeded and parameter problem.
+ * path MTU discovery lives), packet too big (the same in IPv6), time exceeded and parameter problem.
  */
 public final class IcmpError {
     private static final int DESTINATION_UNREACHABLE = 3;
     private static final int TIME_EXCEEDED = 11;
     private static final int PARAMETER_PROBLEM = 12;
+    /** ICMPv6: destination unreachable, packet too big, time exceeded, parameter problem (RFC 4443 section 3). */
+    private static final int LAST_ICMPV6_ERROR = 4;
+
     private static final int HEADER_LENGTH = 8;
+    private static final int IPV6_LENGTH = 40;
     private static final int QUOTED_SEQ = 4;
     private static final int QUOTED_ACK = 8;
     private static final int QUOTED_CHECKSUM = 16;
@@ -25,15 +29,24 @@ public final class IcmpError {
     private int end;
     private int source;
     private int destination;
+    private long destinationHigh;
+    private long destinationLow;
+    private long pseudoHeader;
 
     /** Tells whether a frame is an ICMP error that quotes a TCP segment, and puts the view over it. */
     public boolean wrap(FrameFlyweight frame) {
-        if (frame.kind() != FrameFlyweight.Kind.IPV4 || frame.ipProtocol() != FrameFlyweight.ICMP_PROTOCOL) {
-            return false;
-        }
         buf = frame.buffer();
         icmp = frame.payloadOffset();
         end = icmp + frame.payloadLength();
+        if (frame.kind() == FrameFlyweight.Kind.IPV6) {
+            return frame.ipProtocol() == FrameFlyweight.ICMPV6_PROTOCOL && wrapIpv6(frame);
+        }
+        return frame.kind() == FrameFlyweight.Kind.IPV4
+                && frame.ipProtocol() == FrameFlyweight.ICMP_PROTOCOL
+                && wrapIpv4();
+    }
+
+    private boolean wrapIpv4() {
         int ip = icmp + HEADER_LENGTH;
         if (end < ip + 20) {
             return false;
@@ -48,6 +61,9 @@ public final class IcmpError {
         quoted = ip + headerLength;
         source = buf.getInt(ip + 12);
         destination = buf.getInt(ip + 16);
+        destinationHigh = 0;
+        destinationLow = IpAddress.mapped(destination);
+        pseudoHeader = 0;
         return versionAndLength >>> 4 == 4
                 && headerLength >= 20
                 && first
@@ -55,14 +71,44 @@ public final class IcmpError {
                 && end >= quoted + LEAST_QUOTED;
     }
 
-    /** Who sent the quoted segment. */
+    private boolean wrapIpv6(FrameFlyweight frame) {
+        int ip = icmp + HEADER_LENGTH;
+        quoted = ip + IPV6_LENGTH;
+        if (end < quoted + LEAST_QUOTED) {
+            return false;
+        }
+        int type = buf.get(icmp) & 0xff;
+        boolean segment = (buf.get(ip) & 0xf0) == 0x60 && (buf.get(ip + 6) & 0xff) == FrameFlyweight.TCP_PROTOCOL;
+        if (type == 0 || type > LAST_ICMPV6_ERROR || !segment) {
+            return false;
+        }
+        source = frame.shortened(buf.getLong(ip + 8), buf.getLong(ip + 16));
+        destinationHigh = buf.getLong(ip + 24);
+        destinationLow = buf.getLong(ip + 32);
+        destination = frame.shortened(destinationHigh, destinationLow);
+        pseudoHeader = Checksum.pseudoHeader(
+                frame.sourceHigh(),
+                frame.sourceLow(),
+                frame.destinationHigh(),
+                frame.destinationLow(),
+                FrameFlyweight.ICMPV6_PROTOCOL,
+                end - icmp);
+        return true;
+    }
+
+    /** Who sent the quoted segment, in 32 bits as {@link FrameFlyweight#ipSource} has it. */
     public int quotedSource() {
         return source;
     }
 
-    /** For whom the quoted segment was. */
+    /** For whom the quoted segment was, in 32 bits. */
     public int quotedDestination() {
         return destination;
+    }
+
+    /** Whether the quoted segment went to exactly this address: its alias alone does not say. */
+    public boolean isQuotedTo(long high, long low) {
+        return destinationLow == low && destinationHigh == high;
     }
 
     public int quotedSourcePort() {
@@ -79,7 +125,7 @@ public final class IcmpError {
 
     /** Tells whether the message's own checksum is right. */
     public boolean checksumValid() {
-        return Checksum.fold(Checksum.sum(buf, icmp, end - icmp, 0)) == 0xffff;
+        return Checksum.fold(Checksum.sum(buf, icmp, end - icmp, pseudoHeader)) == 0xffff;
     }
 
     /**

@@ -4,7 +4,6 @@ import java.nio.ByteBuffer;
 
 /** What the web switch reads and writes of ICMPv6 (RFC 4443) and of neighbour discovery in it (RFC 4861). */
 public final class Icmpv6 {
-    public static final int PACKET_TOO_BIG = 2;
     public static final int NEIGHBOUR_SOLICITATION = 135;
     public static final int NEIGHBOUR_ADVERTISEMENT = 136;
     /** Ethernet, IPv6, the advertisement, and its target link-layer address option. */

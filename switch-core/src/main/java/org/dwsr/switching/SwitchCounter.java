@@ -80,8 +80,6 @@ public enum SwitchCounter {
     DROPPED_FRAGMENT,
     /** IPv6 with a routing header, too many extension headers, or an IPv4-mapped address. */
     DROPPED_IPV6_HEADERS,
-    /** Path-MTU messages of IPv6 routers to the VIP: no server hears of them. */
-    DROPPED_PACKET_TOO_BIG,
     /** TCP from a multicast or reserved address. */
     DROPPED_RESERVED_SOURCE,
     /** Of IPv6 clients whose address's alias and ports are those of another client's connection. */

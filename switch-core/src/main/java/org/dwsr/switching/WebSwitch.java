@@ -175,7 +175,7 @@ public final class WebSwitch {
 
     /**
      * A router's message about a segment that a server sent in the VIP's name: to the server that has the connection,
-     * whose filter knows whether it can be true (path MTU discovery, RFC 1191, lives from it).
+     * whose filter knows whether it can be true (path MTU discovery, RFC 1191 and RFC 8201, lives from it).
      */
     private void onIcmpError(RunningConfig config) {
         long key = ConnectionKey.of(
@@ -185,7 +185,8 @@ public final class WebSwitch {
                 && frame.ipChecksumValid()
                 && icmpError.checksumValid()
                 && !MigrationTag.isTag(frame.ethSource());
-        if (!ours || entry == null || entry.server == ConnectionEntry.NO_SERVER) {
+        boolean known = entry != null && icmpError.isQuotedTo(entry.client.high(), entry.client.low());
+        if (!ours || entry == null || !known || entry.server == ConnectionEntry.NO_SERVER) {
             counters.increment(SwitchCounter.DROPPED_ICMP_ERROR);
             return;
         }
@@ -204,8 +205,8 @@ public final class WebSwitch {
         } else if (toVip && Icmpv6.isEchoRequest(frame)) {
             responder.echoReply(config.config, datapath, inPort, frame);
             counters.increment(SwitchCounter.ECHO_REPLIES);
-        } else if (toVip && Icmpv6.type(frame) == Icmpv6.PACKET_TOO_BIG) {
-            counters.increment(SwitchCounter.DROPPED_PACKET_TOO_BIG);
+        } else if (toVip && icmpError.wrap(frame)) {
+            onIcmpError(config);
         } else {
             counters.increment(SwitchCounter.DROPPED_NOT_FOR_VIP);
         }

@@ -3,6 +3,7 @@ package org.dwsr.packet;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.ByteBuffer;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -118,6 +119,108 @@ class IcmpErrorTest {
             assertThat(Checksum.fold(Checksum.sum(buf, QUOTED, 18, 0))).isEqualTo(segmentBefore);
         } else if (quotedBytes == 17) {
             assertThat(buf.get(QUOTED + 16)).isEqualTo((byte) 0xbe);
+        }
+    }
+
+    /** RFC 4443 section 3.2, RFC 8201. */
+    @Nested
+    class OverIpv6 {
+        private static final int QUOTED_AT = 54 + 8 + 40;
+        private final IpAddress vip = Ipv6Frame.VIP;
+
+        OverIpv6() {
+            frame.vip(0x0a000064, vip);
+        }
+
+        /** Too big for 1300 bytes: a segment of the VIP's port 80 to CLIENT:40000, of which so much is quoted. */
+        private ByteBuffer tooBig(int type, int nextHeader, int quotedBytes) {
+            ByteBuffer text = ByteBuffer.allocate(8 + 40 + 60);
+            text.put((byte) type).put((byte) 0).putShort((short) 0).putInt(1300);
+            text.putInt(0x6000_0000)
+                    .putShort((short) 1460)
+                    .put((byte) nextHeader)
+                    .put((byte) 63);
+            text.putLong(vip.high()).putLong(vip.low());
+            text.putLong(Ipv6Frame.CLIENT.high()).putLong(Ipv6Frame.CLIENT.low());
+            text.putShort((short) 80)
+                    .putShort((short) 40_000)
+                    .putInt(0x10203040)
+                    .putInt(0x50607080);
+            text.putInt(0x8010_01f6).putShort((short) 0xbeef).putShort((short) 0);
+            int[] octets = new int[8 + 40 + quotedBytes];
+            for (int i = 0; i < octets.length; i++) {
+                octets[i] = text.get(i) & 0xff;
+            }
+            return new Ipv6Frame()
+                    .from(IpAddress.parse("fd00::fe"))
+                    .message(58, 2, octets)
+                    .write();
+        }
+
+        private boolean wrapped(ByteBuffer buf) {
+            frame.wrap(buf, 0, buf.capacity(), false);
+            return error.wrap(frame);
+        }
+
+        @ParameterizedTest
+        @ValueSource(ints = {1, 2, 3, 4})
+        void shouldReadTheQuotedSegmentWhenATcpActsOnTheError(int type) {
+            assertThat(wrapped(tooBig(type, 6, 8))).isTrue();
+            assertThat(error.checksumValid()).isTrue();
+            assertThat(error.quotedSource()).isEqualTo(0x0a000064);
+            IpAddress client = Ipv6Frame.CLIENT;
+            assertThat(error.quotedDestination()).isEqualTo(AddressAlias.of(client.high(), client.low()));
+            assertThat(error.isQuotedTo(client.high(), client.low())).isTrue();
+            assertThat(error.isQuotedTo(client.high(), client.low() + 1)).isFalse();
+            assertThat(error.isQuotedTo(client.high() + 1, client.low())).isFalse();
+            assertThat(error.quotedSourcePort()).isEqualTo(80);
+            assertThat(error.quotedDestinationPort()).isEqualTo(40_000);
+            assertThat(error.quotedSeq()).isEqualTo(0x10203040);
+        }
+
+        @ParameterizedTest
+        @CsvSource({"0, 6, 8", "5, 6, 8", "128, 6, 8", "135, 6, 8", "2, 17, 8", "2, 44, 8", "2, 6, 7", "2, 6, 0"})
+        void shouldRefuseWhenItIsNoErrorAboutASegment(int type, int nextHeader, int quotedBytes) {
+            assertThat(wrapped(tooBig(type, nextHeader, quotedBytes))).isFalse();
+        }
+
+        @Test
+        void shouldRefuseWhenTheQuoteIsNoIpv6Header() {
+            ByteBuffer four = tooBig(2, 6, 8);
+            four.put(54 + 8, (byte) 0x45);
+            assertThat(wrapped(four)).isFalse();
+            assertThat(wrapped(new Ipv6Frame()
+                            .message(58, 2, 2, 0, 0, 0, 0, 0, 5, 0)
+                            .write()))
+                    .isFalse();
+        }
+
+        @Test
+        void shouldSeeAWrongChecksum() {
+            ByteBuffer buf = tooBig(2, 6, 8);
+            buf.put(54 + 7, (byte) 9);
+            wrapped(buf);
+            assertThat(error.checksumValid()).isFalse();
+        }
+
+        @ParameterizedTest
+        @CsvSource({"8, 0x60708090", "12, 0x60708090", "17, 0x60708090", "18, 0x60708090", "40, -7"})
+        void shouldMoveWhatIsQuotedAndKeepBothChecksums(int quotedBytes, String offset) {
+            int by = Integer.decode(offset);
+            ByteBuffer buf = tooBig(2, 6, quotedBytes);
+            wrapped(buf);
+            int segmentBefore = quotedBytes >= 18 ? Checksum.fold(Checksum.sum(buf, QUOTED_AT, 18, 0)) : 0;
+
+            error.moveQuoted(by, 5);
+
+            assertThat(error.checksumValid()).isTrue();
+            assertThat(error.quotedSeq()).isEqualTo(0x10203040 + by);
+            if (quotedBytes >= 12) {
+                assertThat(buf.getInt(QUOTED_AT + 8)).isEqualTo(0x50607085);
+            }
+            if (quotedBytes >= 18) {
+                assertThat(Checksum.fold(Checksum.sum(buf, QUOTED_AT, 18, 0))).isEqualTo(segmentBefore);
+            }
         }
     }
 }

@@ -357,6 +357,52 @@ class WebSwitchIpv6Test {
             assertThat(lab.happened()).containsExactly("1:1 IPV6 " + hex, "+echo_replies");
         }
 
+        /** From a router: too big for 1300 bytes; quotes a segment of an address's port 80 to another's 40000. */
+        private Ipv6Frame tooBig(IpAddress source, IpAddress destination) {
+            ByteBuffer text = ByteBuffer.allocate(8 + 40 + 8);
+            text.putInt(0x0200_0000).putInt(1300);
+            text.putInt(0x6000_0000).putInt(0x05b4_063f);
+            text.putLong(source.high()).putLong(source.low());
+            text.putLong(destination.high()).putLong(destination.low());
+            text.putShort((short) 80).putShort((short) 40_000).putInt(77);
+            int[] octets = new int[text.capacity()];
+            for (int i = 0; i < octets.length; i++) {
+                octets[i] = text.get(i) & 0xff;
+            }
+            return new Ipv6Frame()
+                    .from(IpAddress.parse("fd00::fe"))
+                    .ethDestination(SwitchLab.VMAC)
+                    .message(58, 2, octets);
+        }
+
+        @Test
+        void shouldSendAPathMtuMessageToTheServerOfTheConnection() {
+            c1.connectAndAsk(IMAGE);
+            lab.happened();
+            Ipv6Frame message = tooBig(Ipv6Frame.VIP, IpAddress.parse("fd00::1:1"));
+            receive(message);
+
+            StringBuilder hex = new StringBuilder();
+            for (byte b : message.ethDestination(0x0200_0000_0001L).write().array()) {
+                hex.append(String.format("%02x", b));
+            }
+            assertThat(lab.happened()).containsExactly("1:3 IPV6 " + hex, "+icmp_errors_forwarded");
+        }
+
+        @Test
+        void shouldDropAPathMtuMessageWhenNoServerHasTheConnection() {
+            c1.connectAndAsk(IMAGE);
+            lab.happened();
+            receive(tooBig(Ipv6Frame.VIP, IpAddress.parse("fd00::1:2")));
+            receive(tooBig(IpAddress.parse("fd00::101"), IpAddress.parse("fd00::1:1")));
+            ByteBuffer spoiled =
+                    tooBig(Ipv6Frame.VIP, IpAddress.parse("fd00::1:1")).write();
+            spoiled.put(spoiled.capacity() - 1, (byte) 78);
+            lab.receive(SwitchLab.DATAPATH, 1, spoiled, spoiled.capacity());
+
+            assertThat(lab.happened()).containsExactly("+dropped_icmp_error=3");
+        }
+
         @Test
         void shouldCountWhatItDrops() {
             receive(new Ipv6Frame().message(58, 2, 2, 0, 0, 0, 0, 0, 5, 0));
@@ -375,8 +421,7 @@ class WebSwitchIpv6Test {
                             "+dropped_bad_checksum",
                             "+dropped_fragment",
                             "+dropped_ipv6_headers",
-                            "+dropped_not_for_vip=3",
-                            "+dropped_packet_too_big",
+                            "+dropped_not_for_vip=4",
                             "+dropped_reserved_source");
         }
 

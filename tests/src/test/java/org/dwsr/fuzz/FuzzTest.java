@@ -31,7 +31,9 @@ class FuzzTest {
         "BodyFuzz, 20000",
         "ConfigFuzz, 3000",
         "FilterFuzz, 5000",
-        "WebSwitchFuzz, 5000"
+        "WebSwitchFuzz, 5000",
+        "ReportFuzz, 10000",
+        "ControlFuzz, 5000"
     })
     void shouldTakeAnyInput(String target, int runs) throws IOException, InterruptedException {
         Path log = directory.resolve("log");
@@ -49,7 +51,8 @@ class FuzzTest {
                         "-artifact_prefix=" + directory + "/",
                         "-seed=1",
                         "-max_len=" + INPUT_BYTES,
-                        "-timeout=10",
+                        // The first input also has its classes loaded and instrumented.
+                        "-timeout=30",
                         "-runs=" + runs))
                 .redirectErrorStream(true)
                 .redirectOutput(log.toFile())

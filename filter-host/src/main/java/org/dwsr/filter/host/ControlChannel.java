@@ -176,8 +176,7 @@ final class ControlChannel {
     /** Returns what became of it. */
     private String accept(String body) {
         try {
-            Map<?, ?> root = MAPPER.readValue(body, Map.class);
-            Object tree = root.get("config");
+            Object tree = tree(body);
             if (tree != null && tree.equals(acceptedTree)) {
                 return "configuration unchanged";
             }
@@ -194,6 +193,11 @@ final class ControlChannel {
         } catch (ConfigException wrong) {
             return "the configuration is wrong, ignored: " + wrong.getMessage();
         }
+    }
+
+    /** The configuration within the web switch's answer, null when there is none. */
+    static @Nullable Object tree(String body) throws JsonProcessingException {
+        return MAPPER.readValue(body, Object.class) instanceof Map<?, ?> root ? root.get("config") : null;
     }
 
     // Reports.

@@ -28,6 +28,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(30)
 class ControlChannelTest {
@@ -189,6 +191,12 @@ class ControlChannelTest {
         assertThat(third.header("If-None-Match")).isEqualTo("\"2\"");
         assertThat(filter.configs).hasSize(1);
         assertThat(channel.configured()).isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"null", "[]", "7", "{}", "{\"config\":null}"})
+    void shouldFindNoConfigurationWhenTheAnswerHasNone(String body) throws Exception {
+        assertThat(ControlChannel.tree(body)).isNull();
     }
 
     @Test
