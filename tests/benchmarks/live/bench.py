@@ -53,6 +53,10 @@ def parser():
     for part in parts.choices.values():
         part.add_argument("--quick", action="store_true", help="a few samples, to see that it works: says little about speed")
         part.add_argument("--json", metavar="FILE", help="write the figures there, too")
+        part.add_argument(
+            "--patience", type=int, default=0, metavar="S",
+            help="take a sample again while others have more than 5 %% of the machine, for S seconds in all (default 0)",
+        )  # fmt: skip
         part.add_argument("--prefix", default="be", help="the namespaces' names begin so (default: be)")
     return top
 
@@ -70,8 +74,8 @@ def main(words):
         print(f"bench: {time.monotonic() - began:6.1f} s  {text}", flush=True)
 
     part = PARTS[options.part]
-    load, quiet = beds.quiet_load()
-    say(f"load average {load:.2f} on {os.cpu_count()} CPUs" + ("" if quiet else ": others are at work, the figures will be worse"))
+    load = os.getloadavg()[0]
+    say(f"load average {load:.2f} on {os.cpu_count()} CPUs")
     try:
         told, verdicts = part.measure(options, say)
     except (beds.Interrupted, KeyboardInterrupt):

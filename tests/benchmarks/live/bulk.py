@@ -135,6 +135,12 @@ class Cost:
         return {name: now[name] - self.before[name] for name in now}
 
 
+def with_cost(bed, work):
+    """A piece of work's figure, and what the filter spent on it."""
+    cost = Cost(bed)
+    return work(), cost.spent()
+
+
 def measure(options, say):
     """The whole benchmark. Returns (the figures as a dict, verdicts)."""
     rounds = 1 if options.quick else options.rounds
@@ -149,6 +155,7 @@ def measure(options, say):
             "small": lambda: small(bed, options.connections, seconds),
             "upload": lambda: move(bed, "upload", seconds),
         }
+        patience = beds.Patience(bed, options.patience, say)
         found = {(what, path): [] for what in WORK for path in PATHS}
         spent = {what: [] for what in WORK}
         say("once through the filter for the compiler")
@@ -160,15 +167,17 @@ def measure(options, say):
                 # Who comes first changes, so that neither has the warmer machine.
                 for path in PATHS if number % 2 == 0 else PATHS[::-1]:
                     bed.go(INTERFACE[path])
-                    cost = Cost(bed) if path == "filter" else None
-                    found[what, path].append(work[what]())
-                    if cost:
-                        spent[what].append(cost.spent())
+                    figure, cost = patience.take(lambda work=work[what]: with_cost(bed, work))
+                    found[what, path].append(figure)
+                    if path == "filter":
+                        spent[what].append(cost)
             told = ", ".join(f"{what} {found[what, 'filter'][-1]:,.4g} of {found[what, 'bare'][-1]:,.4g}" for what in WORK)
             say(f"round {number + 1} of {rounds}: {told}")
             bed.check()
         counters = bed.counters()
-    return report(found, spent, counters, rounds, seconds)
+    told, verdicts = report(found, spent, counters, rounds, seconds)
+    told["others"] = patience.text()
+    return told, verdicts
 
 
 def report(found, spent, counters, rounds, seconds):
@@ -204,7 +213,7 @@ def lines(told):
         spread = [f"({one[path]['least']:,.{digits}f} - {one[path]['most']:,.{digits}f})" for path in PATHS]
         rows.append([what, one["unit"], cells[0], spread[0], cells[1], spread[1], f"{one['share_percent']:.1f} %"])
     text = figures.table(rows, left=2)
-    text.append(f"medians of {told['rounds']}, {told['seconds']:g} s each, in turn")
+    text.append(f"medians of {told['rounds']}, {told['seconds']:g} s each, in turn; {told['others']}")
     text.append("")
     rows = [["the filter's CPU time, kernel's part included, ns", "per packet", "per frame", "packets per frame"]]
     for what, one in told["work"].items():
