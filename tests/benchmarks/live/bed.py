@@ -387,7 +387,6 @@ class Patience:
     def __init__(self, bed, seconds, say, limit_percent=5.0):
         self.bed, self.left, self.say, self.limit = bed, seconds, say, limit_percent
         self.foreign = []
-        self.repeated = 0
 
     def take(self, sample):
         """The sample's value, from a quiet time if there was one."""
@@ -399,10 +398,9 @@ class Patience:
                 self.foreign.append(percent)
                 return value
             self.left -= time.monotonic() - foreign.began
-            self.repeated += 1
+            self._await_quiet()
             if self.left <= 0:
                 self.say("others are at work all the time: going on with samples as they are")
-            self._await_quiet()
 
     def _await_quiet(self):
         while self.left > 0:

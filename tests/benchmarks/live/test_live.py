@@ -8,9 +8,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "..", "..", "mininet"))
 
+import bounce_switch  # noqa: E402
+import bulk  # noqa: E402
 import figures  # noqa: E402
 import frames  # noqa: E402
 import packets  # noqa: E402
+import rebuild  # noqa: E402
 
 
 class PercentileTest(unittest.TestCase):
@@ -66,6 +69,54 @@ class PacketTest(unittest.TestCase):
         self.assertEqual(packets.checksum(frame[14:34]), 0)
         broken = frame[:50] + b"\x12\x34" + frame[52:]
         self.assertEqual(packets.with_tcp_checksum(broken), frame)
+
+
+class OpenFlowTest(unittest.TestCase):
+    """The little switch's messages, read back by the lab's own reader."""
+
+    def test_packet_in_reads_back(self):
+        data = bounce_switch.packet_in(3, b"a whole frame")
+        self.assertEqual(int.from_bytes(data[2:4], "big"), len(data))
+        self.assertEqual(frames.Message(0, True, data).packet_in(), (3, b"a whole frame"))
+
+    def test_answers_bear_the_question_s_number(self):
+        for kind, reply in ((5, 6), (2, 3), (20, 21)):
+            data = bounce_switch.answer(bounce_switch.message(kind, 0x1234, b""))
+            self.assertEqual((data[1], data[4:8]), (reply, bytes.fromhex("00001234")))
+        ports = bounce_switch.answer(bounce_switch.message(18, 9, bytes.fromhex("000d000000000000")))
+        self.assertEqual((ports[1], ports[8:12], len(ports)), (19, bytes.fromhex("000d0000"), 16 + 2 * 64))
+        self.assertIsNone(bounce_switch.answer(bounce_switch.message(frames.FLOW_MOD, 1)))
+
+    def test_messages_are_cut_at_any_byte(self):
+        stream = bounce_switch.message(2, 1, b"ab") + bounce_switch.message(5, 2)
+        for cut in range(len(stream) + 1):
+            messages = bounce_switch.Messages()
+            got = [*messages.take(stream[:cut]), *messages.take(stream[cut:])]
+            self.assertEqual([one[1] for one in got], [2, 5])
+
+
+class ReportTest(unittest.TestCase):
+    def test_rebuild(self):
+        samples = [(us * 1000, 2 * us * 1000) for us in range(1, 101)]
+        regimes = {name: {"rebuild": samples, "connect": samples} for name in ("paced", "busy")}
+        told, verdicts = rebuild.report(regimes, [0.0] * 6, (1, 2), {"rebuilds_done": 7})
+        self.assertEqual(told["paced_rebuild_stands_us"], {"p50": 50.0, "p99": 99.0, "least": 1.0})
+        self.assertEqual(told["busy_connect_read_us"]["p50"], 100.0)
+        self.assertEqual([one.reached for one in verdicts], [True])
+        told["others"] = "nobody else"
+        self.assertTrue(any("99.0" in line for line in rebuild.lines(told)))
+
+    def test_bulk(self):
+        found = {(what, path): [10.0, 30.0, 20.0] for what in bulk.WORK for path in bulk.PATHS}
+        found["download", "filter"] = [9.0, 8.0, 7.0]
+        cost = {"agent_ns": 9_000, "process_ns": 10_000, "frames": 3, "packets": 90}
+        told, verdicts = bulk.report(found, {what: [cost] for what in bulk.WORK}, {"dropped_x": 1, "y": 2}, 3, 2)
+        self.assertEqual(told["work"]["download"]["share_percent"], 40.0)
+        self.assertEqual(told["work"]["small"]["cost"]["agent_ns_per_packet"], 100.0)
+        self.assertEqual([one.reached for one in verdicts], [False, True, True])
+        self.assertEqual(told["filter_drops"], {"dropped_x": 1})
+        told["others"] = "nobody else"
+        self.assertTrue(any("40.0 %" in line for line in bulk.lines(told)))
 
 
 if __name__ == "__main__":

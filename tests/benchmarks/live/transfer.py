@@ -17,7 +17,8 @@ PATIENCE_SECONDS = 10
 class Connection:
     """A client's side of one connection; counts the bytes of bodies."""
 
-    def __init__(self, address):
+    def __init__(self, address, path):
+        self.path = path.encode()
         self.sock = socket.create_connection(address, timeout=PATIENCE_SECONDS)
         self.buffer = memoryview(bytearray(CHUNK))
         self.moved = 0
@@ -43,7 +44,7 @@ class Connection:
 
     def download(self, deadline):
         """Reads one response; stops in the midst of it at the deadline."""
-        self.sock.sendall(b"GET /big.bin HTTP/1.1\r\nHost: bench\r\n\r\n")
+        self.sock.sendall(b"GET %s HTTP/1.1\r\nHost: bench\r\n\r\n" % self.path)
         length, got = self._head()
         self.moved += got
         while got < length and time.monotonic() < deadline:
@@ -55,7 +56,7 @@ class Connection:
 
     def upload(self, deadline):
         """Sends one request and reads the answer; does not begin after the deadline."""
-        self.sock.sendall(b"PUT /sink HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n" % UPLOAD_BYTES)
+        self.sock.sendall(b"PUT %s HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n" % (self.path, UPLOAD_BYTES))
         for _ in range(UPLOAD_BYTES // CHUNK):
             self.sock.sendall(self.buffer)
             self.moved += CHUNK
@@ -64,21 +65,20 @@ class Connection:
         self._head()
 
 
-def move(way, address, seconds):
+def move(way, address, path, seconds):
     """Moves bytes in one direction over one connection for a time. Returns (bytes, seconds) after the first half second."""
-    connection = Connection(address)
+    connection = Connection(address, path)
     begin = time.monotonic()
     deadline = begin + SETTLE_SECONDS + seconds
-    settled = None
-    watch = threading.Timer(SETTLE_SECONDS, lambda: marks.append((time.monotonic(), connection.moved)))
     marks = []
+    watch = threading.Timer(SETTLE_SECONDS, lambda: marks.append((time.monotonic(), connection.moved)))
     watch.start()
     while time.monotonic() < deadline:
         (connection.download if way == "download" else connection.upload)(deadline)
     end, moved = time.monotonic(), connection.moved
     watch.join()
-    settled = marks[0]
-    return moved - settled[1], end - settled[0]
+    settled, before = marks[0]
+    return moved - before, end - settled
 
 
 def sink(port):
@@ -120,11 +120,12 @@ if __name__ == "__main__":
     top = argparse.ArgumentParser()
     top.add_argument("way", choices=("sink", "download", "upload"))
     top.add_argument("address", help="HOST:PORT, of a sink only :PORT")
+    top.add_argument("--path", default="/")
     top.add_argument("--seconds", type=float, default=3)
     chosen = top.parse_args()
     host, _, port_text = chosen.address.rpartition(":")
     if chosen.way == "sink":
         sink(int(port_text))
     else:
-        moved_bytes, took = move(chosen.way, (host, int(port_text)), chosen.seconds)
+        moved_bytes, took = move(chosen.way, (host, int(port_text)), chosen.path, chosen.seconds)
         print(json.dumps({"bytes": moved_bytes, "seconds": took}))
