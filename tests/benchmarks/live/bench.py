@@ -51,7 +51,7 @@ def parser():
     one.add_argument("--connections", type=natural, default=16, metavar="N", help="of small requests (default 16)")
     one.add_argument("--java-options", metavar="OPTIONS", help="of the filter's JVM, instead of the usual ones")
     for part in parts.choices.values():
-        part.add_argument("--quick", action="store_true", help="a few samples, to see that it works: says little about speed")
+        part.add_argument("--quick", action="store_true", help="a few samples, to see that it works: the figures are not judged")
         part.add_argument("--json", metavar="FILE", help="write the figures there, too")
         part.add_argument(
             "--patience", type=int, default=0, metavar="S",
@@ -95,7 +95,7 @@ def main(words):
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump({**told, "verdicts": [one.as_dict() for one in verdicts]}, out, indent=1)
             out.write("\n")
-    return 0 if all(verdict.reached for verdict in verdicts) else 1
+    return 0 if options.quick or all(verdict.reached for verdict in verdicts) else 1
 
 
 if __name__ == "__main__":

@@ -97,11 +97,19 @@ def to_vmac():
     ]  # fmt: skip
 
 
+def connected(controller):
+    """A session's socket, or None if nobody listens yet."""
+    try:
+        return socket.create_connection(controller, timeout=10)
+    except ConnectionRefusedError:
+        return None
+
+
 def serve(client_namespace, filter_namespace, controller):
     """Runs until the controller closes."""
     cable = beds.packet_socket(client_namespace, "via0", to_vmac())
     to_client = beds.packet_socket(filter_namespace, "net0")
-    session = socket.create_connection(controller, timeout=10)
+    session = beds.until(lambda: connected(controller), beds.START_SECONDS, "the web switch takes OpenFlow sessions")
     session.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     session.settimeout(None)
     session.sendall(message(frames.HELLO))
