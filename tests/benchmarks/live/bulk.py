@@ -191,7 +191,9 @@ def report(found, spent, counters, rounds, seconds):
     told = {"rounds": rounds, "seconds": seconds, "work": {}}
     for what in WORK:
         sides = {path: figures.summary(found[what, path]) for path in PATHS}
-        share = 100 * sides["filter"]["median"] / sides["bare"]["median"]
+        # Of each round for itself: its two samples are neighbours, so they had the same machine.
+        shares = [100 * one / other for one, other in zip(found[what, "filter"], found[what, "bare"])]
+        share = figures.summary(shares)["median"]
         total = {name: sum(one[name] for one in spent[what]) for name in spent[what][0]}
         cost = {
             "agent_ns_per_packet": figures.per_packet(total["agent_ns"], total["packets"]),
@@ -219,7 +221,8 @@ def lines(told):
         spread = [f"({one[path]['least']:,.{digits}f} - {one[path]['most']:,.{digits}f})" for path in PATHS]
         rows.append([NAMES[what], one["unit"], cells[0], spread[0], cells[1], spread[1], f"{one['share_percent']:.1f} %"])
     text = figures.table(rows, left=2)
-    text.append(f"medians of {told['rounds']}, {told['seconds']:g} s each, in turn; {told['others']}")
+    text.append(f"medians of {told['rounds']}, {told['seconds']:g} s each, in turn (share: the median of the rounds' own)")
+    text.append(told["others"])
     text.append("")
     rows = [["the filter's CPU time, kernel's part included, ns", "per packet", "per frame", "packets per frame"]]
     for what, one in told["work"].items():
