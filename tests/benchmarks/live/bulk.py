@@ -21,6 +21,8 @@ WORK = ("download", "copied", "small", "upload")
 NAMES = {"download": "download (sendfile)", "copied": "download (no sendfile)", "small": "small requests", "upload": "upload"}
 UNIT = {"download": "Gbit/s", "copied": "Gbit/s", "small": "requests/s", "upload": "Gbit/s"}
 FILES = {"download": "/big.bin", "copied": "/copied/big.bin", "upload": "/sink"}
+# Requests and heads go through more code than bodies do.
+WARM_UP_SECONDS = {"download": 3, "copied": 3, "small": 15, "upload": 3}
 PAPER_MASQUERADE_NS, PAPER_COOKIE_NS = 3_540, 4_470
 
 _NGINX = """\
@@ -103,6 +105,11 @@ def in_client(bed, words, seconds):
     return done.stdout
 
 
+def work_on(bed, what, connections, seconds):
+    """One sample of a kind of work."""
+    return small(bed, connections, seconds) if what == "small" else move(bed, what, seconds)
+
+
 def move(bed, way, seconds):
     """Gbit/s of bodies over one connection; way: download, copied or upload."""
     port = beds.SINK_PORT if way == "upload" else beds.SERVICE_PORT
@@ -142,10 +149,10 @@ class Cost:
         return {name: now[name] - self.before[name] for name in now}
 
 
-def with_cost(bed, work):
-    """A piece of work's figure, and what the filter spent on it."""
+def with_cost(bed, what, connections, seconds):
+    """A sample's figure, and what the filter spent on it."""
     cost = Cost(bed)
-    return work(), cost.spent()
+    return work_on(bed, what, connections, seconds), cost.spent()
 
 
 def measure(options, say):
@@ -157,23 +164,19 @@ def measure(options, say):
         start_server(bed)
         bed.start_filter(options.java_options)
         start_switch(bed)
-        work = {
-            **{what: lambda what=what: move(bed, what, seconds) for what in FILES},
-            "small": lambda: small(bed, options.connections, seconds),
-        }
         patience = beds.Patience(bed, options.patience, say)
         found = {(what, path): [] for what in WORK for path in PATHS}
         spent = {what: [] for what in WORK}
-        say("once through the filter for the compiler")
+        say("all of it through the filter once, for the compiler")
         bed.go(INTERFACE["filter"])
         for what in WORK:
-            work[what]()
+            work_on(bed, what, options.connections, 1 if options.quick else WARM_UP_SECONDS[what])
         for number in range(rounds):
             for what in WORK:
                 # Who comes first changes, so that neither has the warmer machine.
                 for path in PATHS if number % 2 == 0 else PATHS[::-1]:
                     bed.go(INTERFACE[path])
-                    figure, cost = patience.take(lambda work=work[what]: with_cost(bed, work))
+                    figure, cost = patience.take(lambda what=what: with_cost(bed, what, options.connections, seconds))
                     found[what, path].append(figure)
                     if path == "filter":
                         spent[what].append(cost)
