@@ -132,7 +132,7 @@ _ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
 
 
 @contextlib.contextmanager
-def _allowed(name):
+def allowed(name):
     """A namespace may only choose a congestion control that everybody may: allow it for as long as it takes."""
     with open(_ALLOWED, encoding="ascii") as setting:
         before = setting.read().split()
@@ -150,7 +150,7 @@ def _allowed(name):
 
 def congestion_control(hosts, name):
     """Sets the congestion control of hosts' new sockets, e.g. cubic or bbr."""
-    with _allowed(name):
+    with allowed(name):
         for host in hosts:
             _run(*enter(host), "sysctl", "-q", "-w", f"net.ipv4.tcp_congestion_control={name}")
 

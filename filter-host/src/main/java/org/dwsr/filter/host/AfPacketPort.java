@@ -13,7 +13,9 @@ import java.nio.charset.StandardCharsets;
  */
 final class AfPacketPort {
     private static final int SEND_BUFFER_BYTES = 4 << 20;
-    private static final int RECEIVE_BUFFER_BYTES = 8 << 20;
+    /** For the frames that exceed their slot: what several servers' connections may have under way. */
+    private static final int RECEIVE_BUFFER_BYTES = 32 << 20;
+
     private static final int SOCKADDR_LL_LENGTH = 20;
     private static final int PACKET_MREQ_LENGTH = 16;
     private static final int IFREQ_VALUE_OFFSET = 16;
@@ -31,8 +33,7 @@ final class AfPacketPort {
     private final ReceiveRing ring;
     private final TransmitQueue queue;
 
-    private AfPacketPort(Libc libc, String name, int ringMegabytes, SlotSize slotSize, PortCounters counters)
-            throws IOException {
+    private AfPacketPort(Libc libc, String name, int ringMegabytes, PortCounters counters) throws IOException {
         this.libc = libc;
         this.name = name;
         this.counters = counters;
@@ -53,7 +54,7 @@ final class AfPacketPort {
                     "SO_RCVBUFFORCE",
                     libc.setsockopt(receiveFd, Libc.SOL_SOCKET, Libc.SO_RCVBUFFORCE, scratch.address(), 4));
             int mtuBytes = readMtu(receiveFd);
-            int slotBytes = slotSize.bytes(mtuBytes);
+            int slotBytes = SlotSize.bytes(mtuBytes);
             ring = new ReceiveRing(mapRing(ringMegabytes, slotBytes), slotBytes, this::receive, counters);
             bind(receiveFd, Libc.ETH_P_ALL);
             joinPromiscuously();
@@ -77,12 +78,10 @@ final class AfPacketPort {
      * Opens an interface of the process's network namespace.
      *
      * @param ringMegabytes the receive ring's size
-     * @param slotSize of the ring's slots
      * @throws IOException if it does not exist, or the process may not
      */
-    static AfPacketPort open(Libc libc, String name, int ringMegabytes, SlotSize slotSize, PortCounters counters)
-            throws IOException {
-        return new AfPacketPort(libc, name, ringMegabytes, slotSize, counters);
+    static AfPacketPort open(Libc libc, String name, int ringMegabytes, PortCounters counters) throws IOException {
+        return new AfPacketPort(libc, name, ringMegabytes, counters);
     }
 
     /**

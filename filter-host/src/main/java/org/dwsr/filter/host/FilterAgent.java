@@ -48,19 +48,10 @@ final class FilterAgent implements AutoCloseable {
      * @param ringMegabytes the size of each interface's receive ring
      */
     FilterAgent(Libc libc, List<PortPair> pairs, LongSupplier clock, int ringMegabytes) {
-        this(libc, pairs, clock, ringMegabytes, SlotSize.OFFLOAD);
-    }
-
-    /**
-     * An agent whose pairs have no ports yet.
-     *
-     * @param hostSlots what to expect from the side that is not the network's
-     */
-    FilterAgent(Libc libc, List<PortPair> pairs, LongSupplier clock, int ringMegabytes, SlotSize hostSlots) {
         this.libc = libc;
         this.pairs = List.copyOf(pairs);
         this.clock = clock;
-        this.opener = new PortOpener(libc, ringMegabytes, hostSlots, this::attach);
+        this.opener = new PortOpener(libc, ringMegabytes, this::attach);
         this.pollFds = NativeBytes.allocate(Math.max(1, pairs.size() * 2) * POLLFD_SIZE);
     }
 

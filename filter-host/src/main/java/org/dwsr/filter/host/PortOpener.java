@@ -25,7 +25,6 @@ final class PortOpener implements AutoCloseable {
 
     private final Libc libc;
     private final int ringMegabytes;
-    private final SlotSize hostSlots;
     private final OpenedPort openedPort;
     private final ExecutorService executor = Executors.newSingleThreadExecutor(task -> {
         Thread thread = new Thread(task, "dwsr-ports");
@@ -33,15 +32,10 @@ final class PortOpener implements AutoCloseable {
         return thread;
     });
 
-    /**
-     * Opens nothing yet.
-     *
-     * @param hostSlots what to expect from the side toward the server
-     */
-    PortOpener(Libc libc, int ringMegabytes, SlotSize hostSlots, OpenedPort openedPort) {
+    /** Opens nothing yet. */
+    PortOpener(Libc libc, int ringMegabytes, OpenedPort openedPort) {
         this.libc = libc;
         this.ringMegabytes = ringMegabytes;
-        this.hostSlots = hostSlots;
         this.openedPort = openedPort;
     }
 
@@ -61,9 +55,7 @@ final class PortOpener implements AutoCloseable {
 
     private void attempt(PortPair pair, PortSide side, String interfaceName, long retryMs) {
         try {
-            // OVS hands over frames of at most the MTU, and many; the server's own TCP makes 64 KB ones.
-            SlotSize slotSize = side == PortSide.NETWORK ? SlotSize.MTU : hostSlots;
-            AfPacketPort port = AfPacketPort.open(libc, interfaceName, ringMegabytes, slotSize, pair.counters(side));
+            AfPacketPort port = AfPacketPort.open(libc, interfaceName, ringMegabytes, pair.counters(side));
             LOG.info("{}: interface {} is open toward the {}", pair.server(), interfaceName, side.key());
             openedPort.opened(pair, side, port);
         } catch (IOException failure) {

@@ -89,8 +89,7 @@ public final class WireMain implements Callable<Integer> {
         for (Matcher end : ends) {
             all.add(new PortPair(end.group(1), (name, output) -> new PassThroughCore(), impairments));
         }
-        // Whoever stands on a switch port sends frames of at most the MTU, and many of them.
-        FilterAgent agent = new FilterAgent(libc, all, System::nanoTime, RING_MEGABYTES, SlotSize.MTU);
+        FilterAgent agent = new FilterAgent(libc, all, System::nanoTime, RING_MEGABYTES);
         CountersEndpoint endpoint;
         try {
             AfPacketPort.checkPermission(libc);

@@ -37,7 +37,7 @@ class AfPacketPortTest {
 
     @Test
     void shouldRefuseClearlyWhenInterfaceIsMissing() {
-        assertThatThrownBy(() -> AfPacketPort.open(libc, "dwio-none", 16, SlotSize.MTU, new PortCounters()))
+        assertThatThrownBy(() -> AfPacketPort.open(libc, "dwio-none", 16, new PortCounters()))
                 .isInstanceOf(IOException.class)
                 .hasMessage("no such interface");
     }
@@ -336,7 +336,7 @@ class AfPacketPortTest {
         private final AfPacketPort port;
 
         RawEnd(String name) throws IOException {
-            port = AfPacketPort.open(libc, name, 16, SlotSize.MTU, new PortCounters());
+            port = AfPacketPort.open(libc, name, 16, new PortCounters());
         }
 
         void send(ByteBuffer frame) {

@@ -144,15 +144,15 @@ class ReceiveRingTest {
     void shouldWaitWhenAllBuffersOfLongFramesAreHeld() {
         FakeKernel deep = new FakeKernel(40);
         ReceiveRing deepRing = new ReceiveRing(deep.memory(), FakeKernel.SLOT_BYTES, deep::readLong, counters);
-        for (int i = 0; i < 33; i++) {
+        for (int i = 0; i < ReceiveRing.LONG_FRAMES + 1; i++) {
             deep.receiveLong(new byte[5000], 0, 0, 0);
         }
-        for (int i = 0; i < 32; i++) {
+        for (int i = 0; i < ReceiveRing.LONG_FRAMES; i++) {
             assertThat(deepRing.next()).isTrue();
         }
         assertThat(deepRing.next()).isFalse();
         deepRing.release(5);
         assertThat(deepRing.next()).isTrue();
-        assertThat(deepRing.slot()).isEqualTo(32);
+        assertThat(deepRing.slot()).isEqualTo(ReceiveRing.LONG_FRAMES);
     }
 }
