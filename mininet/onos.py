@@ -2,7 +2,7 @@
 
 It is not a stock release: ONOS 2.5.6's own bundles (the core of distribution from 2.4.0) on Karaf 4.4.6, without
 metering, with DWSR's own small persistence service and OpenFlow providers (karaf-features/runtime). Everything a running
-one owns is under /run/dwsr/NAME; only the process that is recorded there is ever ended.
+one owns is under /run/dwsr/onos-NAME; only the process that is recorded there is ever ended.
 """
 
 import argparse
@@ -59,13 +59,13 @@ JETTY = """<?xml version="1.0"?>
 
 
 class Onos:
-    """One ONOS node as recorded under /run/dwsr/NAME."""
+    """One ONOS node as recorded under /run/dwsr/onos-NAME, where no lab can be: their prefixes have no hyphen."""
 
-    def __init__(self, name="onos"):
-        if not (name.isalnum() and name.isascii() and name[0].isalpha() and len(name) <= 16):
-            raise lab.LabError(f'--name "{name}": letters and digits, at most 16, a letter first')
+    def __init__(self, name="1"):
+        if not (name.isalnum() and name.isascii() and len(name) <= 16):
+            raise lab.LabError(f'--name "{name}": letters and digits, at most 16')
         self.name = name
-        self.home = os.path.join(lab.RUN, name)
+        self.home = os.path.join(lab.RUN, f"onos-{name}")
         try:
             with open(self.path("onos.json"), encoding="utf-8") as source:
                 self.record = json.load(source)
@@ -105,7 +105,7 @@ class Onos:
         """Whether REST answers and the device service stands behind it."""
         return self.rest("devices", seconds=3)[0] == 200
 
-    def ssh(self, *words, **options):
+    def ssh(self, *words):
         """The command line that talks to ONOS's shell."""
         return [
             "ssh", "-q", "-p", str(self.port(SSH_PORT)), "-i", self.path("key"),
@@ -208,8 +208,8 @@ def say(text):
 
 
 def command_up(arguments):
-    node = Onos(arguments.name)
-    with lab.locked(arguments.name):
+    Onos(arguments.name)  # a wrong name is told before its lock is made
+    with lab.locked(f"onos-{arguments.name}"):
         node = Onos(arguments.name)
         if node.runs() and node.serves():
             say(f"is up already: REST at 127.0.0.1:{node.port(REST_PORT)}")
@@ -244,12 +244,13 @@ def command_up(arguments):
 def needs_running(name):
     node = Onos(name)
     if not node.runs():
-        raise lab.LabError(f"{name} is not up: ./dwsr onos up")
+        raise lab.LabError("is not up: ./dwsr onos up")
     return node
 
 
 def command_down(arguments):
-    with lab.locked(arguments.name):
+    Onos(arguments.name)
+    with lab.locked(f"onos-{arguments.name}"):
         node = Onos(arguments.name)
         if not node.record:
             say("is not up")
@@ -314,7 +315,7 @@ def parser():
     def command(name, action, text):
         one = commands.add_parser(name, help=text, description=text)
         one.set_defaults(action=action)
-        one.add_argument("--name", default="onos", help="the node's name (default: onos)")
+        one.add_argument("--name", default="1", help="the node's name (default: 1)")
         return one
 
     up = command("up", command_up, "put it together if need be, boot it, wait until it serves")
