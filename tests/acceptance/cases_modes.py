@@ -21,8 +21,10 @@ def guesses_without_flows(lab):
     for number in range(20):
         with lab.connect(timeout=20) as connection:
             ports.append(connection.port)
+            # Most connections ask for an image first, as the guesses will learn; every fourth is a surprise.
+            first = number % 4 == 3
             for turn in range(TURNS):
-                if (number + turn) % 2:
+                if (first + turn) % 2:
                     answer = connection.request("POST", f"/sum.php?{mark}", body=body if turn == 3 else b"short")
                     wanted = hashlib.sha256(body if turn == 3 else b"short").hexdigest()
                     expect_equal(answer.json()["sha256"], wanted, f"sum of upload {turn} of connection {number}")
