@@ -18,6 +18,7 @@ import harness  # noqa: E402
 import run  # noqa: E402
 from cases_load import logged_now, wrk_words  # noqa: E402
 
+REMEMBERED_SECONDS = 130
 FIRST_CONNECTIONS = 1_000
 WRK_SECONDS = 5
 GROWTH = 1.05
@@ -95,6 +96,10 @@ def tables(lab):
         "silent": lab.filter_counter("silent_connections"),
         "connection flows": len(lab.connection_flows()),
     }
+
+
+def remembered(lab):
+    return lab.switch_counters().get("ended_connections", 0)
 
 
 def jcmd(pid, *words):
@@ -201,6 +206,12 @@ def many_connections(soak, lab, count):
                      f"{time.monotonic() - started:.1f} s later all tables are empty: {', '.join(tables(lab))}")  # fmt: skip
     except harness.Failure:
         soak.verdict(False, f"{done:,} connections; a minute later the tables hold {tables(lab)}")
+    # It remembers which connections have ended, 65,536 at most, for two minutes: a table of connections, too.
+    try:
+        harness.until(lambda: remembered(lab) == 0, REMEMBERED_SECONDS, "ended connections to be forgotten")
+        soak.verdict(True, f"{time.monotonic() - started:.1f} s later the web switch remembers none that has ended")
+    except harness.Failure:
+        soak.verdict(False, f"{remembered(lab)} ended connections are remembered after {REMEMBERED_SECONDS} s")
     after = measure(lab)
     for role, kinds in after.items():
         compare(soak, role, before[role], kinds, first, done)

@@ -17,8 +17,11 @@ final class EndedConnections {
     static final int LIMIT = 1 << 16;
     static final long KEPT_NS = 120_000_000_000L;
 
-    private final LongKeyedTable<Ended> byKey = new LongKeyedTable<>();
-    private final ArrayDeque<Ended> byAge = new ArrayDeque<>();
+    /** A table of more slots is given back when it is empty. */
+    private static final int SMALL = 1 << 12;
+
+    private LongKeyedTable<Ended> byKey = new LongKeyedTable<>();
+    private ArrayDeque<Ended> byAge = new ArrayDeque<>();
     private long nowNs;
 
     void add(ConnectionEntry entry) {
@@ -55,6 +58,15 @@ final class EndedConnections {
         for (Ended oldest = byAge.peek(); oldest != null && now - oldest.untilNs >= 0; oldest = byAge.peek()) {
             forgetOldest();
         }
+        if (byAge.isEmpty() && byKey.capacity() > SMALL) {
+            byKey = new LongKeyedTable<>();
+            byAge = new ArrayDeque<>();
+        }
+    }
+
+    /** How many slots its table has. */
+    int capacity() {
+        return byKey.capacity();
     }
 
     private void forgetOldest() {

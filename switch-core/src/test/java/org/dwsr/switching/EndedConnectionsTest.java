@@ -101,4 +101,19 @@ class EndedConnectionsTest {
         ended.onSyn(5, -1);
         assertThat(ended.covers(5, -1_000)).isFalse();
     }
+
+    @Test
+    void shouldGiveTheTableBackWhenNoneIsLeft() {
+        EndedConnections ended = new EndedConnections();
+        int fresh = ended.capacity();
+        for (int i = 0; i < EndedConnections.LIMIT; i++) {
+            ended.add(new ConnectionEntry(i, org.dwsr.packet.IpAddress.ofIpv4(1)));
+        }
+        assertThat(ended.capacity()).isGreaterThan(fresh);
+        ended.onTick(EndedConnections.KEPT_NS);
+        assertThat(ended.size()).isZero();
+        assertThat(ended.capacity()).isEqualTo(fresh);
+        ended.add(new ConnectionEntry(5, org.dwsr.packet.IpAddress.ofIpv4(1)));
+        assertThat(ended.covers(5, 0)).isTrue();
+    }
 }
